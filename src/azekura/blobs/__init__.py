@@ -1,0 +1,1 @@
+"""The content store: ingest, commit(expected), open."""

@@ -1,0 +1,1 @@
+"""The `lxc` command: one small module per command, imported on use."""

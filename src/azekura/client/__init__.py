@@ -1,0 +1,1 @@
+"""HTTP to a server: unix socket or TLS; an envelope becomes a value or an error."""

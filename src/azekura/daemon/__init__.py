@@ -1,0 +1,1 @@
+"""The rim of the server: routes, TLS edge, authorisation, events, background tasks."""

@@ -1,0 +1,1 @@
+"""Where images come from, behind one port: LXD servers, simplestreams, direct URLs."""

@@ -1,0 +1,1 @@
+"""liblxc's programs as subprocesses; state from pidfds, cgroups and netlink."""

@@ -1,0 +1,1 @@
+"""The use cases: the only place that joins catalog, blobs, formats, storage, runtime, templates and remotes."""

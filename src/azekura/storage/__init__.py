@@ -1,0 +1,1 @@
+"""Root file systems of instances: overlay (default), btrfs, dir."""

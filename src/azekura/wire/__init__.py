@@ -1,0 +1,1 @@
+"""JSON of LXD and simplestreams to and from the model: pure functions, unknown fields kept."""
