@@ -57,9 +57,7 @@ class NotFound(AzekuraError):
 
     status = 404
 
-    def __init__(
-        self, kind: str, name: str = "", *, message: str | None = None, hint: str | None = None
-    ) -> None:
+    def __init__(self, kind: str, name: str = "", *, message: str | None = None, hint: str | None = None) -> None:
         super().__init__(message or f"{kind[:1].upper()}{kind[1:]} not found", hint=hint)
         self.kind = kind
         self.name = name
@@ -70,9 +68,7 @@ class AlreadyExists(AzekuraError):
 
     status = 409
 
-    def __init__(
-        self, kind: str, name: str = "", *, message: str | None = None, hint: str | None = None
-    ) -> None:
+    def __init__(self, kind: str, name: str = "", *, message: str | None = None, hint: str | None = None) -> None:
         super().__init__(message or f'{kind[:1].upper()}{kind[1:]} "{name}" already exists', hint=hint)
         self.kind = kind
         self.name = name

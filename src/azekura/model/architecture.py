@@ -1,4 +1,4 @@
-"""Names of processor architectures, as LXD's ``shared/osarch`` defines them (reference: lxd-behaviour, sec. 4.2)."""
+"""Names of processor architectures, as LXD's ``shared/osarch`` defines them."""
 
 from __future__ import annotations
 

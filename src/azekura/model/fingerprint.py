@@ -28,9 +28,7 @@ class Fingerprint:
             InvalidRequest: not exactly 64 lower-case hex digits.
         """
         if not _FULL.fullmatch(text):
-            raise InvalidRequest(
-                f"Invalid image fingerprint {text[:80]!r}: it takes 64 lower-case hex digits"
-            )
+            raise InvalidRequest(f"Invalid image fingerprint {text[:80]!r}: it takes 64 lower-case hex digits")
         return cls(text)
 
     @property

@@ -81,9 +81,7 @@ def expand_config(profiles: list[Profile], own: Mapping[str, str]) -> dict[str, 
     return merged
 
 
-def expand_devices(
-    profiles: list[Profile], own: Mapping[str, Mapping[str, str]]
-) -> dict[str, dict[str, str]]:
+def expand_devices(profiles: list[Profile], own: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
     """As :func:`expand_config`, a whole device at a time; ``type: none`` of the instance hides a profile's device."""
     merged: dict[str, dict[str, str]] = {}
     for profile in profiles:

@@ -1,4 +1,4 @@
-"""What ``metadata.yaml`` says about an image (format: LXD's image-handling document, reference lxd-behaviour 4.2)."""
+"""What ``metadata.yaml`` says about an image (format: LXD's image-handling document)."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ class OperationClass(StrEnum):
 
 
 class OperationStatus(IntEnum):
-    """LXD's status codes (reference lxd-behaviour 2.1)."""
+    """LXD's status codes."""
 
     RUNNING = 103
     CANCELLING = 104

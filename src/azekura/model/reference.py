@@ -30,7 +30,7 @@ def check_instance_name(name: str) -> str:
     """Return ``name`` if it can name an instance.
 
     Raises:
-        InvalidRequest: in LXD's words (reference lxd-behaviour 1.10; rules: RFC 1123 label, letter first).
+        InvalidRequest: in LXD's words (rules: RFC 1123 label, letter first).
     """
     reason = ""
     if not name:
@@ -41,9 +41,7 @@ def check_instance_name(name: str) -> str:
         reason = "Name can only contain alphanumeric and hyphen characters"
     elif name[0].isdigit() or name[0] == "-":
         reason = (
-            'Name must not start with "-" character or number'
-            if name[0] == "-"
-            else "Name cannot start with a number"
+            'Name must not start with "-" character or number' if name[0] == "-" else "Name cannot start with a number"
         )
     elif not _INSTANCE.fullmatch(name):
         reason = 'Name must not end with "-" character'
