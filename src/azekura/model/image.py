@@ -25,7 +25,7 @@ class ImageType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """One file of an image. ``sha256`` (hex) is also the name of its blob; ``extension`` is ``.tar.xz`` and the like."""
+    """One file of an image. ``sha256`` (hex) names its blob too; ``extension`` is ``.tar.xz`` and the like."""
 
     sha256: str
     size: int  # bytes
