@@ -1,0 +1,1 @@
+"""Use cases around images: in by every way, kept, changed, explained, out again."""

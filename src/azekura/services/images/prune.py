@@ -1,0 +1,81 @@
+"""Shrinking the store: what may go, why, and in which order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from azekura.model.image import NEVER, Image
+from azekura.services.depot import Depot
+from azekura.services.images.removal import collect_deleted, delete_image
+from azekura.services.images.usage import ImageUsage, image_usage
+
+
+@dataclass(frozen=True, slots=True)
+class PruneRule:
+    """What may be removed. Without any wish: images without alias, instance or pin."""
+
+    older_than: timedelta | None = None
+    unused: bool = False
+    to_free: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """One image that was removed, or would be."""
+
+    image: Image
+    size: int
+    reason: str
+    removed: bool
+
+
+def prune(depot: Depot, rule: PruneRule, *, dry_run: bool) -> list[Pruned]:
+    """Remove what ``rule`` names, least recently used first. Pinned images and those with instances always stay.
+
+    Bytes of images that were deleted before count first when ``to_free`` is given: they are gone from sight already.
+    """
+    rows = [row for row in image_usage(depot) if not row.image.pinned and not row.used_by]
+    deleted = [row for row in rows if row.image.deleted_at is not None]
+    rows = [row for row in rows if row.image.deleted_at is None]
+    now = depot.clock()
+    chosen: list[tuple[ImageUsage, str]] = []
+    for row in sorted(rows, key=_last_use):
+        idle_days = (now - _last_use(row)).days
+        if rule.older_than is not None and now - _last_use(row) < rule.older_than:
+            continue
+        if rule.older_than is None and rule.to_free is None and not rule.unused and row.image.aliases:
+            continue
+        if rule.to_free is not None and row.image.aliases and not rule.unused and rule.older_than is None:
+            continue
+        reasons = ["no instance uses it"]
+        if not row.image.aliases:
+            reasons.append("no alias points to it")
+        if row.image.cached:
+            reasons.append("it was downloaded for a launch")
+        reasons.append(f"last used {idle_days} day(s) ago" if row.image.last_used_at != NEVER else "never used")
+        chosen.append((row, ", ".join(reasons)))
+
+    pruned: list[Pruned] = []
+    freed = 0
+    if rule.to_free is not None:
+        for row in sorted(deleted, key=_last_use):
+            if freed >= rule.to_free:
+                break
+            pruned.append(Pruned(row.image, row.unique, "it was deleted and could still be brought back", not dry_run))
+            freed += row.unique
+    for row, reason in chosen:
+        if rule.to_free is not None and freed >= rule.to_free:
+            break
+        pruned.append(Pruned(row.image, row.unique, reason, not dry_run))
+        freed += row.unique
+    if not dry_run:
+        for one in pruned:
+            if one.image.deleted_at is None:
+                delete_image(depot, one.image.fingerprint)
+        collect_deleted(depot, to_free=rule.to_free)
+    return pruned
+
+
+def _last_use(row: ImageUsage) -> datetime:
+    return row.image.last_used_at if row.image.last_used_at != NEVER else row.image.uploaded_at

@@ -1,0 +1,392 @@
+"""The one path for every way in: an image's bytes flow once, through hash, blob, validation and root file system.
+
+::
+
+    upload, remote, publish ──write──► Part ──► Ingest (hidden blob, hashed)
+                                           ├──► sha256 of metadata ‖ rootfs
+                                           └──► confined child: decompress, validate, fill the image tree
+
+Nothing here is visible to anyone before :meth:`Staged.commit` is called inside the transaction that records it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from azekura.blobs.port import Ingest
+from azekura.errors import AzekuraError, InvalidRequest, NotFound
+from azekura.formats.compression import open_reader
+from azekura.formats.confined import ConfinedScan, unpack_squashfs_confined
+from azekura.formats.magic import Container, FileKind, sniff
+from azekura.formats.scan import Limits, ScannedImage, ScannedMetadata, ScannedRootfs, scan_metadata
+from azekura.formats.squashfs import scan_rootfs_squashfs
+from azekura.model.fingerprint import Fingerprint
+from azekura.model.image import ImageFile, ImageFiles, ImageType, SplitFiles, UnifiedFiles
+from azekura.model.metadata import ImageMetadata
+from azekura.model.source import Origin
+from azekura.services.depot import Depot
+from azekura.storage.port import StorageDriver, TreeFill
+
+HEAD = 512  # bytes of a file that tell what it is
+ROLES = ("unified", "metadata", "rootfs", "rootfs.img")
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A complete, validated image that nobody sees yet."""
+
+    fingerprint: Fingerprint
+    type: ImageType
+    files: ImageFiles
+    metadata: ImageMetadata
+    metadata_yaml: bytes
+    templates: Mapping[str, bytes]
+    origin: Origin
+
+
+class Part:
+    """One file on its way in. A fault in it is kept until :meth:`Staging.finish`; what follows is then ignored."""
+
+    def __init__(self, staging: Staging, role: str, size: int | None) -> None:
+        self.role = role
+        self.size = size
+        self.written = 0
+        self.fault: AzekuraError | None = None
+        self.kind: FileKind | None = None
+        self.scan: ConfinedScan | None = None
+        self.ingest: Ingest | None = None
+        self._staging = staging
+        self._head = b""
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget what came so far; the bytes begin again (a resumed download whose source changed)."""
+        self.discard()
+        self.written = 0
+        self.fault = None
+        self.kind = None
+        self._head = b""
+        self._staging.part_restarted(self)
+        try:
+            self.ingest = self._staging.depot.blobs.ingest(expected_size=self.size)
+        except AzekuraError as exc:
+            self.fault = exc
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Take the next bytes."""
+        self.written += len(data)
+        if self.fault is not None or self.ingest is None:
+            return
+        try:
+            limit = self._staging.size_limit
+            if limit and self.written > limit:
+                raise InvalidRequest(f"The image is larger than the {limit} bytes that images.size_limit allows")
+            self.ingest.write(bytes(data) if isinstance(data, bytearray) else data)
+            self._staging.hash_part(self, data)
+            if self.kind is None:
+                self._head += bytes(data)
+                if len(self._head) < HEAD:
+                    return
+                data = self._identify()
+            if self.scan is not None:
+                self.scan.write(data)
+        except AzekuraError as exc:
+            self._fail(exc)
+
+    def _identify(self) -> bytes:
+        """Look at the first bytes and open what they need; returns the bytes held back until now."""
+        self.kind = sniff(self._head)
+        self.scan = self._staging.open_scan(self)
+        held, self._head = self._head, b""
+        return held
+
+    def end(self) -> None:
+        """All bytes are there."""
+        if self.fault is None and self.ingest is not None:
+            try:
+                if self.kind is None:
+                    held = self._identify()
+                    if self.scan is not None:
+                        self.scan.write(held)
+                self.ingest.seal()
+            except AzekuraError as exc:
+                self._fail(exc)
+
+    def _fail(self, exc: AzekuraError) -> None:
+        """Keep the fault; a scan that broke off knows better than we why it did."""
+        if self.scan is not None and not isinstance(exc, InvalidRequest):
+            try:
+                self.scan.finish()
+            except InvalidRequest as better:
+                exc = better
+            except AzekuraError:
+                pass
+            self.scan = None
+        fault = exc
+        self.discard()
+        self.fault = fault
+
+    def discard(self) -> None:
+        if self.scan is not None:
+            self.scan.abort()
+            self.scan = None
+        if self.ingest is not None:
+            self.ingest.abort()
+            self.ingest = None
+
+
+class Staging:
+    """Collects an image's parts. A context manager: what was not committed is gone at its end."""
+
+    def __init__(
+        self, depot: Depot, origin: Origin, *, unpack: bool = True, limits: Limits | None = None, size_limit: int = 0
+    ) -> None:
+        self.depot = depot
+        self.origin = origin
+        self.size_limit = size_limit
+        self._limits = limits or Limits()
+        self._parts: dict[str, Part] = {}
+        self._driver: StorageDriver | None = depot.pools.default() if unpack and depot.host is not None else None
+        self._fill: TreeFill | None = None
+        self._combined: tuple[list[str], hashlib._Hash] = ([], hashlib.sha256())
+        self._committed = False
+        self._open_part: Part | None = None
+
+    def __enter__(self) -> Staging:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.abort()
+
+    def part(self, role: str, size: int | None = None) -> Part:
+        """Begin the next file; the one before is complete with that.
+
+        Raises:
+            InvalidRequest: a role twice, or roles that don't go together, in LXD's words.
+        """
+        self._end_open_part()
+        if role not in ROLES or role in self._parts or (self._parts and role == "unified"):
+            raise InvalidRequest("Invalid multipart image")
+        part = Part(self, role, size)
+        self._parts[role] = part
+        self._open_part = part
+        return part
+
+    def _end_open_part(self) -> None:
+        if self._open_part is not None:
+            self._open_part.end()
+            self._open_part = None
+
+    def part_restarted(self, part: Part) -> None:
+        """The bytes of ``part`` begin again: a combined hash that holds some of them is of no use any more."""
+        if part.role in self._combined[0]:
+            self._combined = ([], hashlib.sha256())
+        if part.role in ("unified", "rootfs") and self._fill is not None:
+            self._fill.abort()
+            self._fill = None
+
+    def hash_part(self, part: Part, data: bytes | bytearray | memoryview) -> None:
+        """Feed metadata ‖ rootfs while they flow, as long as they come in that order."""
+        order, digest = self._combined
+        if part.role == "unified":
+            return
+        if part.role not in order:
+            wanted = "metadata" if not order else ("rootfs", "rootfs.img")
+            if part.role not in wanted and part.role != wanted:
+                return
+            if order and self._parts[order[-1]].fault is not None:
+                return
+            order.append(part.role)
+        if order[-1] == part.role:
+            digest.update(data)
+
+    def open_scan(self, part: Part) -> ConfinedScan | None:
+        """What validates this part while it flows; None where that has to wait for the whole file."""
+        assert part.kind is not None
+        if part.role == "unified":
+            if part.kind.container is not Container.TAR:
+                raise InvalidRequest(
+                    f"Not an image by itself: the file is a {part.kind.container.value}, which needs a metadata tarball",
+                    hint="give both files: lxc image import METADATA ROOTFS",
+                )
+            return ConfinedScan("unified", self._tree(), self._limits)
+        if part.role == "rootfs" and part.kind.container is Container.TAR:
+            if "metadata" in self._parts and self._metadata_is_swapped():
+                return None
+            return ConfinedScan("rootfs", self._tree(), self._limits)
+        return None
+
+    def _tree(self) -> Path | None:
+        if self._driver is None:
+            return None
+        self._fill = self._driver.fill_image()
+        return self._fill.path
+
+    def _metadata_is_swapped(self) -> bool:
+        """Whether the file sent as metadata is none (users give the pair in either order)."""
+        part = self._parts["metadata"]
+        if part.fault is not None or part.kind is None:
+            return False
+        if part.kind.container is not Container.TAR:
+            return True
+        try:
+            self._scan_metadata(part)
+        except InvalidRequest as exc:
+            return "missing metadata.yaml" in str(exc)
+        return False
+
+    def _scan_metadata(self, part: Part) -> ScannedMetadata:
+        assert part.kind is not None
+        assert part.ingest is not None
+        with self._file(part).open("rb") as raw:
+            return scan_metadata(open_reader(raw, part.kind.compression, self._limits), self._limits)
+
+    @staticmethod
+    def _file(part: Part) -> Path:
+        assert part.ingest is not None
+        path = part.ingest.path()
+        if path is None:
+            raise InvalidRequest("This store can't be read before commit")
+        return path
+
+    def finish(self) -> Staged:
+        """Validate what came as a whole.
+
+        Raises:
+            InvalidRequest, TooLarge, NoSpace, StorageFailed: the first fault; nothing is left behind then.
+        """
+        self._end_open_part()
+        for part in self._parts.values():
+            if part.fault is not None:
+                raise part.fault
+        if "unified" in self._parts:
+            return self._finish_unified(self._parts["unified"])
+        if "metadata" in self._parts and len(self._parts) == 2:
+            return self._finish_split()
+        raise InvalidRequest("Invalid multipart image")
+
+    def _finish_unified(self, part: Part) -> Staged:
+        assert part.scan is not None
+        scan, part.scan = part.scan, None
+        scanned = scan.finish()
+        assert isinstance(scanned, ScannedImage)
+        file = self._image_file(part)
+        if scanned.type is ImageType.VIRTUAL_MACHINE:
+            self._drop_tree()
+        return Staged(
+            fingerprint=Fingerprint.parse(file.sha256),
+            type=scanned.type,
+            files=UnifiedFiles(file),
+            metadata=scanned.metadata,
+            metadata_yaml=scanned.metadata_yaml,
+            templates=scanned.templates,
+            origin=self.origin,
+        )
+
+    def _finish_split(self) -> Staged:
+        metadata = self._parts["metadata"]
+        rootfs = next(part for role, part in self._parts.items() if role != "metadata")
+        if rootfs.role == "rootfs" and self._metadata_is_swapped():
+            metadata, rootfs = rootfs, metadata
+        scanned = self._scan_metadata(metadata)
+        disk = rootfs.role == "rootfs.img" or (rootfs.kind is not None and rootfs.kind.container is Container.QCOW2)
+        if disk:
+            self._drop_tree()
+        else:
+            self._check_rootfs(rootfs)
+        files = SplitFiles(self._image_file(metadata), self._image_file(rootfs))
+        return Staged(
+            fingerprint=self._combined_fingerprint(metadata, rootfs),
+            type=ImageType.VIRTUAL_MACHINE if disk else ImageType.CONTAINER,
+            files=files,
+            metadata=scanned.metadata,
+            metadata_yaml=scanned.metadata_yaml,
+            templates=scanned.templates,
+            origin=self.origin,
+        )
+
+    def _check_rootfs(self, part: Part) -> None:
+        """Validate a container's root file system that was not validated while it flowed."""
+        assert part.kind is not None
+        if part.scan is not None:
+            scan, part.scan = part.scan, None
+            assert isinstance(scan.finish(), ScannedRootfs)
+            return
+        path = self._file(part)
+        if part.kind.container is Container.SQUASHFS:
+            with path.open("rb") as raw:
+                scan_rootfs_squashfs(raw, self._limits)
+            if self._driver is not None and not mounts_squashfs(self.depot, self._driver, self.origin):
+                tree = self._tree()
+                assert tree is not None
+                unpack_squashfs_confined(path, tree, self._limits)
+            return
+        if part.kind.container is not Container.TAR:
+            raise InvalidRequest(f"The root file system can't be a {part.kind.container.value}")
+        scan_rest = ConfinedScan("rootfs", self._tree(), self._limits)  # came as "metadata": read it once more
+        try:
+            with path.open("rb") as raw:
+                while data := raw.read(1 << 20):
+                    scan_rest.write(data)
+            scan_rest.finish()
+        except BaseException:
+            scan_rest.abort()
+            raise
+
+    def _combined_fingerprint(self, metadata: Part, rootfs: Part) -> Fingerprint:
+        order, digest = self._combined
+        if order == [metadata.role, rootfs.role]:
+            return Fingerprint.parse(digest.hexdigest())
+        digest = hashlib.sha256()
+        for part in (metadata, rootfs):
+            with self._file(part).open("rb") as raw:
+                while data := raw.read(1 << 20):
+                    digest.update(data)
+        return Fingerprint.parse(digest.hexdigest())
+
+    @staticmethod
+    def _image_file(part: Part) -> ImageFile:
+        assert part.ingest is not None
+        assert part.kind is not None
+        info = part.ingest.seal()
+        return ImageFile(info.sha256, info.size, part.kind.extension)
+
+    def _drop_tree(self) -> None:
+        if self._fill is not None:
+            self._fill.abort()
+            self._fill = None
+
+    def commit_blobs(self) -> None:
+        """Make the bytes visible under their hashes. To be called inside the transaction that records the image."""
+        for part in self._parts.values():
+            assert part.ingest is not None
+            part.ingest.commit()
+        self._committed = True
+
+    def commit_tree(self, fingerprint: Fingerprint) -> None:
+        """Make the filled tree the image's tree in its pool, before the image is recorded: it is only a cache."""
+        if self._fill is not None:
+            self._fill.commit(fingerprint.value)
+            self._fill = None
+
+    def abort(self) -> None:
+        """Drop whatever was not committed."""
+        if not self._committed:
+            for part in self._parts.values():
+                part.discard()
+        self._drop_tree()
+
+
+def mounts_squashfs(depot: Depot, driver: StorageDriver, origin: Origin) -> bool:
+    """Whether the kernel may mount a squashfs of this origin as it is, by ``storage.mount_squashfs``."""
+    if not driver.mounts_squashfs:
+        return False
+    with depot.catalog.read() as tx:
+        try:
+            policy = tx.settings.get("storage.mount_squashfs") or "trusted"
+        except NotFound:
+            policy = "trusted"
+    return policy == "always" or (policy == "trusted" and origin is not Origin.NETWORK)

@@ -1,0 +1,1 @@
+"""Use cases around instances: created from images, started, entered, stopped, turned back into images."""
