@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import timedelta
 
 from azekura.catalog import Transaction
@@ -93,9 +94,10 @@ def collect_blobs(depot: Depot) -> int:
     freed = 0
     with depot.catalog.write() as tx:
         for sha256, size in tx.blobs.unreferenced(depot.clock()):
-            depot.blobs.delete(sha256)
+            with contextlib.suppress(NotFound):  # a crash came between the two lines last time
+                depot.blobs.delete(sha256)
+                freed += size
             tx.blobs.forget(sha256)
-            freed += size
     collect_trees(depot)
     return freed
 

@@ -1,0 +1,225 @@
+"""Images from other servers: resolved, downloaded once however many ask, verified, recorded with their source."""
+
+from __future__ import annotations
+
+import fnmatch
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from azekura.errors import AlreadyExists, AzekuraError, InvalidRequest, NotFound
+from azekura.model.architecture import runnable
+from azekura.model.fingerprint import Fingerprint, is_prefix
+from azekura.model.image import EPOCH, Image, ImageType, SplitFiles
+from azekura.model.source import ImageSource, Origin, Protocol
+from azekura.remotes import open_server
+from azekura.remotes.credentials import Credentials, load_credentials
+from azekura.remotes.policy import DownloadPolicy
+from azekura.remotes.port import FileRole, ImageServer, RemoteImage
+from azekura.services.depot import Depot
+from azekura.services.images.register import ImageWishes, adopt_present, check_wishes, register
+from azekura.services.images.staging import Part, Staging
+from azekura.services.operations import Running
+from azekura.services.settings import Settings
+
+log = logging.getLogger("azekura.download")
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteReference:
+    """An image somewhere else. ``reference`` is an alias, a fingerprint or the beginning of one."""
+
+    server: str
+    protocol: Protocol
+    reference: str
+    certificate: str = ""
+    secret: str = ""
+    image_type: str = "container"
+    architectures: Sequence[str] = field(default_factory=runnable)
+
+
+def server_for(depot: Depot, reference: RemoteReference, warn: Callable[[str], None] | None = None) -> ImageServer:
+    """The image server behind a reference, with the administrator's allow-list and kept credentials."""
+    allowed = [part.strip() for part in Settings(depot.catalog).get("images.allowed_servers").split(",") if part.strip()]
+
+    def allow_host(host: str) -> bool:
+        return any(fnmatch.fnmatchcase(host.lower(), pattern.lower()) for pattern in allowed)
+
+    credentials: Credentials | None = load_credentials(depot.folder.credentials, reference.server)
+    return open_server(
+        reference.server,
+        reference.protocol,
+        credentials=credentials,
+        certificate_pem=reference.certificate or None,
+        secret=reference.secret or None,
+        policy=DownloadPolicy(allow_host=allow_host if allowed else None),
+        cache_dir=depot.folder.cache,
+        architectures=tuple(reference.architectures),
+        warn=warn,
+    )
+
+
+def download_image(
+    depot: Depot,
+    reference: RemoteReference,
+    wishes: ImageWishes,
+    running: Running,
+    *,
+    prefer_cached: bool = False,
+) -> Image:
+    """Bring an image here unless it is here already; several who want the same one share one download.
+
+    ``prefer_cached`` (launches): when the server can't be asked, an image that came from the same alias before is
+    used, with a warning.
+
+    Raises:
+        NotFound, RemoteError and its kin, InvalidRequest, NoSpace, Cancelled: one reason; nothing is left behind.
+    """
+    check_wishes(depot, wishes)
+    source = ImageSource(
+        server=reference.server,
+        protocol=reference.protocol,
+        alias=reference.reference,
+        certificate=reference.certificate,
+        image_type=reference.image_type,
+    )
+    if is_prefix(reference.reference) and len(reference.reference) == 64:
+        present = _present(depot, Fingerprint.parse(reference.reference), wishes)
+        if present is not None:
+            return present  # asked for by fingerprint: the bytes can't be any others, no need to ask the server
+    try:
+        server = server_for(depot, reference, warn=lambda text: running.update({"warning": text}))
+        remote = server.resolve(
+            reference.reference, type=_wanted_type(reference.image_type), architectures=reference.architectures
+        )
+    except NotFound:
+        raise
+    except AzekuraError as exc:
+        cached = _cached(depot, source) if prefer_cached else None
+        if cached is None:
+            raise
+        log.warning("can't check %s for a newer image, using the cached one: %s", reference.server, exc)
+        running.update({"warning": f"Couldn't check for a newer image ({exc}); using the cached one"})
+        return cached
+    if remote.fingerprint is None:
+        raise InvalidRequest("The server doesn't say which image it would send")
+    by_fingerprint = remote.fingerprint.value.startswith(reference.reference) and is_prefix(reference.reference)
+    recorded = wishes if by_fingerprint else replace(wishes, source=source)
+    if by_fingerprint:
+        recorded = replace(recorded, auto_update=False)  # a fingerprint never becomes another image
+    running.update({"fingerprint": remote.fingerprint.value})
+    with depot.image_locks.hold(f"download:{remote.fingerprint.value}"):
+        running.check()
+        present = _present(depot, remote.fingerprint, recorded)
+        if present is not None:
+            return present
+        return _fetch(depot, server, remote, recorded, running)
+
+
+def _wanted_type(text: str) -> ImageType | None:
+    return ImageType(text) if text in list(ImageType) else None
+
+
+def _present(depot: Depot, fingerprint: Fingerprint, wishes: ImageWishes) -> Image | None:
+    with depot.catalog.write() as tx:
+        try:
+            image = tx.images.get(fingerprint)
+        except NotFound:
+            return None
+        return image if wishes.cached else adopt_present(tx, image, wishes)
+
+
+def _cached(depot: Depot, source: ImageSource) -> Image | None:
+    with depot.catalog.read() as tx:
+        return tx.images.by_source(source.server, source.protocol, source.alias)
+
+
+def _fetch(depot: Depot, server: ImageServer, remote: RemoteImage, wishes: ImageWishes, running: Running) -> Image:
+    assert remote.fingerprint is not None
+    size_limit = Settings(depot.catalog).get("images.size_limit")
+    with Staging(depot, Origin.NETWORK, size_limit=int(size_limit) if size_limit else 0) as staging:
+        sink = StagingSink(staging)
+        started = time.monotonic()
+
+        def progress(role: FileRole, done: int, total: int | None) -> None:
+            speed = done / max(time.monotonic() - started, 0.001)
+            stage = "" if role == "unified" else role
+            running.progress("download_progress", stage, done, total, speed)
+
+        server.download(
+            remote,
+            sink,
+            progress=progress,
+            cancelled=running.cancelled,
+            base_rootfs=lambda fingerprint: _base_rootfs(depot, fingerprint),
+        )
+        running.check()
+        staged = staging.finish()
+        merged: Mapping[str, str] = {**remote.properties, **wishes.properties}
+        wishes = replace(
+            wishes,
+            expected=remote.fingerprint,
+            properties=merged,
+            replace_properties=bool(remote.properties),
+            filename=wishes.filename or remote.filename,
+            created_at=remote.created_at if remote.created_at != EPOCH else None,
+            expires_at=wishes.expires_at or (remote.expires_at if remote.expires_at != EPOCH else None),
+            last_used_at=depot.clock() if wishes.cached else None,
+            adopt=True,
+        )
+        return register(depot, staging, staged, wishes)
+
+
+def _base_rootfs(depot: Depot, fingerprint: str) -> Path | None:
+    """The rootfs file of an image that is here, for deltas."""
+    try:
+        with depot.catalog.read() as tx:
+            image = tx.images.get(Fingerprint.parse(fingerprint))
+        if isinstance(image.files, SplitFiles):
+            return depot.blobs.path(image.files.rootfs.sha256)
+    except AzekuraError:
+        pass
+    return None
+
+
+class StagingSink:
+    """What a remote writes into: the staging's parts, begun anew when a transfer had to."""
+
+    def __init__(self, staging: Staging) -> None:
+        self._staging = staging
+        self._parts: dict[str, Part] = {}
+
+    def part(self, role: FileRole, size: int | None) -> Part:
+        known = self._parts.get(role)
+        if known is not None:
+            known.restart()
+            return known
+        self._parts[role] = self._staging.part(role, size)
+        return self._parts[role]
+
+
+def import_from_url(depot: Depot, url: str, wishes: ImageWishes, running: Running) -> Image:
+    """``lxc image import https://…``: a plain web server with LXD's two headers.
+
+    Raises:
+        AlreadyExists: the image is here already, in LXD's words; else as :func:`download_image`.
+    """
+    reference = RemoteReference(server=url, protocol=Protocol.DIRECT, reference="")
+    server = server_for(depot, reference)
+    remote = server.resolve("", type=None, architectures=reference.architectures)
+    if remote.fingerprint is None:
+        raise InvalidRequest("Missing LXD-Image-Hash header")
+    running.update({"fingerprint": remote.fingerprint.value})
+    with depot.image_locks.hold(f"download:{remote.fingerprint.value}"):
+        with depot.catalog.read() as tx:
+            try:
+                tx.images.get(remote.fingerprint)
+            except NotFound:
+                pass
+            else:
+                raise AlreadyExists(
+                    "image", remote.fingerprint.value, message="Image with same fingerprint already exists"
+                )
+        return _fetch(depot, server, remote, wishes, running)
