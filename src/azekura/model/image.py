@@ -89,7 +89,7 @@ class Image:
     pinned: bool = False
     expires_at: datetime = EPOCH
     last_used_at: datetime = NEVER
-    properties: Mapping[str, str] = field(default=_EMPTY)
+    properties: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
     profiles: tuple[str, ...] = ("default",)
     aliases: tuple[Alias, ...] = ()
     source: ImageSource | None = None

@@ -42,8 +42,8 @@ class Profile:
 
     name: str
     description: str = ""
-    config: Mapping[str, str] = field(default=_NO_CONFIG)
-    devices: Mapping[str, Mapping[str, str]] = field(default=_NO_DEVICES)
+    config: Mapping[str, str] = field(default_factory=lambda: _NO_CONFIG)
+    devices: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: _NO_DEVICES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ class Instance:
     architecture: str
     pool: str
     created_at: datetime
-    config: Mapping[str, str] = field(default=_NO_CONFIG)
-    devices: Mapping[str, Mapping[str, str]] = field(default=_NO_DEVICES)
+    config: Mapping[str, str] = field(default_factory=lambda: _NO_CONFIG)
+    devices: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: _NO_DEVICES)
     profiles: tuple[str, ...] = ("default",)
     ephemeral: bool = False
     description: str = ""
@@ -68,7 +68,7 @@ class StoragePool:
 
     name: str
     driver: str
-    config: Mapping[str, str] = field(default=_NO_CONFIG)
+    config: Mapping[str, str] = field(default_factory=lambda: _NO_CONFIG)
     description: str = ""
 
 

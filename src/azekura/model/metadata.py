@@ -18,7 +18,7 @@ class TemplateRule:
     template: str
     when: tuple[str, ...] = ()
     create_only: bool = False
-    properties: Mapping[str, str] = field(default=_EMPTY)
+    properties: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,5 +28,5 @@ class ImageMetadata:
     architecture: str  # canonical name
     creation_date: int
     expiry_date: int = 0
-    properties: Mapping[str, str] = field(default=_EMPTY)
+    properties: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
     templates: tuple[TemplateRule, ...] = ()

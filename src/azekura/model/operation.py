@@ -47,8 +47,8 @@ class Operation:
     status: OperationStatus
     created_at: datetime
     updated_at: datetime
-    resources: Mapping[str, tuple[str, ...]] = field(default=_NOTHING)
-    metadata: Mapping[str, Any] = field(default=_NOTHING)
+    resources: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: _NOTHING)
+    metadata: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
     may_cancel: bool = False
     error: str = ""
     owner: str = ""  # which server process runs it: after a crash its operations are known to be dead
