@@ -134,9 +134,7 @@ class Operations:
         kind: OperationClass = OperationClass.TASK,
     ) -> Operation:
         """Run ``work`` in a thread of its own and return the operation as it stands when it begins."""
-        running = self.create(
-            description, resources=resources, metadata=metadata, may_cancel=may_cancel, kind=kind
-        )
+        running = self.create(description, resources=resources, metadata=metadata, may_cancel=may_cancel, kind=kind)
         begun = running.operation
         self._pool.submit(self._run, running, work)
         return begun

@@ -60,9 +60,13 @@ class Pools:
             StorageFailed: the driver can't work here; nothing is left behind.
         """
         if not _NAME.fullmatch(pool.name):
-            raise InvalidRequest(f'Invalid storage pool name "{pool.name[:80]}": letters, digits, "-", "_" and "." only')
+            raise InvalidRequest(
+                f'Invalid storage pool name "{pool.name[:80]}": letters, digits, "-", "_" and "." only'
+            )
         if pool.driver not in DRIVERS:
-            raise InvalidRequest(f'Unknown storage driver "{pool.driver}": this server has {", ".join(sorted(DRIVERS))}')
+            raise InvalidRequest(
+                f'Unknown storage driver "{pool.driver}": this server has {", ".join(sorted(DRIVERS))}'
+            )
         with self._lock:
             with self._catalog.read() as tx:
                 if any(known.name == pool.name for known in tx.pools.list()):

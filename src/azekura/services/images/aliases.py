@@ -57,9 +57,7 @@ def rename_alias(depot: Depot, name: str, new: str) -> None:
     depot.events.lifecycle("image-alias-renamed", _path(new), {"old_name": name})
 
 
-def update_alias(
-    depot: Depot, name: str, *, target: str | None, description: str | None, if_match: str | None
-) -> None:
+def update_alias(depot: Depot, name: str, *, target: str | None, description: str | None, if_match: str | None) -> None:
     """Change target and description where given.
 
     Raises:

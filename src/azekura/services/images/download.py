@@ -42,7 +42,9 @@ class RemoteReference:
 
 def server_for(depot: Depot, reference: RemoteReference, warn: Callable[[str], None] | None = None) -> ImageServer:
     """The image server behind a reference, with the administrator's allow-list and kept credentials."""
-    allowed = [part.strip() for part in Settings(depot.catalog).get("images.allowed_servers").split(",") if part.strip()]
+    allowed = [
+        part.strip() for part in Settings(depot.catalog).get("images.allowed_servers").split(",") if part.strip()
+    ]
 
     def allow_host(host: str) -> bool:
         return any(fnmatch.fnmatchcase(host.lower(), pattern.lower()) for pattern in allowed)

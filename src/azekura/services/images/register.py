@@ -123,9 +123,7 @@ def _adopt(depot: Depot, image: Image, wishes: ImageWishes) -> Image | None:
             purge_image(tx, present)  # its bytes just came in again: the new record replaces the deleted one
             return None
         if not wishes.adopt:
-            raise AlreadyExists(
-                "image", image.fingerprint.value, message="Image with same fingerprint already exists"
-            )
+            raise AlreadyExists("image", image.fingerprint.value, message="Image with same fingerprint already exists")
         return adopt_present(tx, present, wishes)
 
 

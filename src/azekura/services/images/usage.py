@@ -59,9 +59,7 @@ def usage_report(depot: Depot) -> dict[str, Any]:
     for row in rows:
         for file in row.image.files.all:
             sizes[file.sha256] = file.size
-    reclaimable = sum(
-        row.unique for row in rows if row.image.deleted_at is not None or _idle(row)
-    )
+    reclaimable = sum(row.unique for row in rows if row.image.deleted_at is not None or _idle(row))
     with depot.catalog.read() as tx:
         stored = sum(size for _, size in tx.blobs.list())
     return {

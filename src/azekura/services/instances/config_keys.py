@@ -1,0 +1,205 @@
+"""Which configuration keys and devices an instance may have, and how their values are read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from azekura.errors import InvalidRequest
+from azekura.runtime.port import BindMount, Limits, Nic
+from azekura.services.settings import truth
+
+_UNITS = {
+    "": 1, "B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3, "TB": 1000**4, "PB": 1000**5, "EB": 1000**6,
+    "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "TiB": 1024**4, "PiB": 1024**5, "EiB": 1024**6,
+}  # fmt: skip
+_SIZE = re.compile(r"(\d+)\s*([A-Za-z]*)", re.ASCII)
+_CPUSET = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*", re.ASCII)
+_ENVIRONMENT_NAME = re.compile(r"environment\.[A-Za-z_][A-Za-z0-9_.-]*", re.ASCII)
+
+
+def parse_size(text: str) -> int:
+    """``512MiB``, ``2GB``, ``1024`` as bytes (LXD's units).
+
+    Raises:
+        ValueError: not a size.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if match is None or match[2] not in _UNITS:
+        raise ValueError(f"Invalid value: {text}")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def _memory(value: str) -> None:
+    if value.endswith("%"):
+        percent = int(value[:-1])
+        if not 0 < percent <= 100:
+            raise ValueError(f"Invalid value: {value}")
+    else:
+        parse_size(value)
+
+
+def _cpu(value: str) -> None:
+    if not (value.isascii() and value.isdigit() and int(value) > 0) and not _CPUSET.fullmatch(value):
+        raise ValueError(f"Invalid CPU limit: {value}")
+
+
+def _allowance(value: str) -> None:
+    if not re.fullmatch(r"[1-9]\d{0,2}%|\d+ms/\d+ms", value, re.ASCII):
+        raise ValueError(f"Invalid allowance: {value}")
+
+
+def _integer(value: str) -> None:
+    int(value)
+
+
+def _boolean(value: str) -> None:
+    if value.lower() not in ("true", "false", "1", "0", "yes", "no", "on", "off"):
+        raise ValueError(f"Invalid value for a boolean: {value}")
+
+
+def _text(_: str) -> None:
+    pass
+
+
+KEYS: dict[str, Callable[[str], None]] = {
+    "boot.autostart": _boolean,
+    "boot.autostart.delay": _integer,
+    "boot.autostart.priority": _integer,
+    "boot.host_shutdown_timeout": _integer,
+    "boot.stop.priority": _integer,
+    "limits.cpu": _cpu,
+    "limits.cpu.allowance": _allowance,
+    "limits.memory": _memory,
+    "limits.processes": _integer,
+    "raw.lxc": _text,
+    "security.nesting": _boolean,
+    "security.privileged": _boolean,
+    "security.protection.delete": _boolean,
+    "cloud-init.network-config": _text,
+    "cloud-init.user-data": _text,
+    "cloud-init.vendor-data": _text,
+}
+FREE_PREFIXES = ("user.", "image.", "volatile.", "environment.")
+
+
+def check_config(config: Mapping[str, str]) -> None:
+    """Raises:
+    InvalidRequest: an unknown key or a value that can't be, in LXD's words.
+    """
+    for key, value in config.items():
+        if key.startswith("environment.") and ("\n" in value or not _ENVIRONMENT_NAME.fullmatch(key)):
+            raise InvalidRequest(f"Invalid config: {key}: environment variables take one line and a plain name")
+        if key.startswith(FREE_PREFIXES):
+            if "\x00" in value:
+                raise InvalidRequest(f"Invalid config: {key}: a NUL byte can't be part of a value")
+            continue
+        check = KEYS.get(key)
+        if check is None:
+            raise InvalidRequest(f"Invalid config: Unknown configuration key: {key[:80]}")
+        if value:
+            try:
+                check(value)
+            except ValueError as exc:
+                raise InvalidRequest(f"Invalid config: {key}: {exc}") from exc
+
+
+def check_devices(devices: Mapping[str, Mapping[str, str]]) -> None:
+    """Raises:
+    InvalidRequest: a device this server doesn't offer, or one without what it needs.
+    """
+    for name, device in devices.items():
+        kind = device.get("type", "")
+        if kind in ("none", ""):
+            if not kind:
+                raise InvalidRequest(f'Invalid devices: Device "{name[:80]}" has no type')
+        elif kind == "disk":
+            if not device.get("path"):
+                raise InvalidRequest(
+                    f'Invalid devices: Device validation failed for "{name}": Disk entry is missing the required "path" property'
+                )
+            if device["path"] == "/":
+                if device.get("source"):
+                    raise InvalidRequest(
+                        f'Invalid devices: Device validation failed for "{name}": Root disk entry may not have a "source" property set'
+                    )
+            elif not Path(device.get("source", "")).is_absolute():
+                raise InvalidRequest(
+                    f'Invalid devices: Device validation failed for "{name}": "source" must be an absolute path of the host'
+                )
+        elif kind == "nic":
+            if device.get("nictype", "bridged") != "bridged" or not (device.get("parent") or device.get("network")):
+                raise InvalidRequest(
+                    f'Invalid devices: Device validation failed for "{name}": only bridged network cards with a "parent" bridge are offered'
+                )
+        else:
+            raise InvalidRequest(
+                f'Invalid devices: Device validation failed for "{name}": Unsupported device type "{kind[:40]}"'
+            )
+
+
+def runtime_limits(config: Mapping[str, str]) -> Limits:
+    """The ``limits.*`` keys as the runtime takes them."""
+    memory = config.get("limits.memory", "")
+    bytes_limit: int | None = None
+    if memory.endswith("%"):
+        bytes_limit = total_memory() * int(memory[:-1]) // 100
+    elif memory:
+        bytes_limit = parse_size(memory)
+    cpu = config.get("limits.cpu", "")
+    allowance = config.get("limits.cpu.allowance", "")
+    quota: tuple[int, int] | None = None
+    if allowance.endswith("%"):
+        quota = (int(allowance[:-1]) * 1000, 100_000)
+    elif allowance:
+        run, period = (int(part.removesuffix("ms")) for part in allowance.split("/"))
+        quota = (run * 1000, period * 1000)
+    processes = config.get("limits.processes", "")
+    return Limits(
+        memory_bytes=bytes_limit,
+        cpus=int(cpu) if cpu.isdigit() else (cpu or None),
+        cpu_quota=quota,
+        processes=int(processes) if processes else None,
+    )
+
+
+def total_memory() -> int:
+    """The host's memory in bytes."""
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemTotal:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def runtime_nics(devices: Mapping[str, Mapping[str, str]], config: Mapping[str, str]) -> tuple[Nic, ...]:
+    """The network cards among expanded devices."""
+    return tuple(
+        Nic(
+            name=device.get("name") or name,
+            bridge=device.get("parent") or device.get("network", ""),
+            hwaddr=device.get("hwaddr") or config.get(f"volatile.{name}.hwaddr", ""),
+            mtu=int(device["mtu"]) if device.get("mtu", "").isdigit() else None,
+        )
+        for name, device in sorted(devices.items())
+        if device.get("type") == "nic"
+    )
+
+
+def runtime_mounts(devices: Mapping[str, Mapping[str, str]]) -> tuple[BindMount, ...]:
+    """The host folders shown inside, among expanded devices.
+
+    Raises:
+        InvalidRequest: a source that isn't there.
+    """
+    mounts = []
+    for name, device in sorted(devices.items()):
+        if device.get("type") != "disk" or device.get("path") == "/":
+            continue
+        source = Path(device["source"])
+        if not source.exists():
+            if truth(device.get("required", "true")):
+                raise InvalidRequest(f'Failed to start device "{name}": Source path "{source}" doesn\'t exist')
+            continue
+        mounts.append(BindMount(source, device["path"], truth(device.get("readonly", "false"))))
+    return tuple(mounts)

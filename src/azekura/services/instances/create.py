@@ -1,0 +1,253 @@
+"""Creating instances: from an image here or elsewhere, from another instance, or empty."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from azekura.errors import AlreadyExists, InvalidRequest, NotFound
+from azekura.formats.confined import ConfinedScan, unpack_squashfs_confined
+from azekura.formats.magic import Container, sniff
+from azekura.formats.scan import Limits
+from azekura.model.architecture import native, runnable
+from azekura.model.image import Image, ImageFile, ImageType, SplitFiles, UnifiedFiles
+from azekura.model.instance import Instance, expand_devices
+from azekura.model.reference import check_instance_name
+from azekura.services.depot import Depot
+from azekura.services.images.download import RemoteReference, download_image
+from azekura.services.images.lookup import find_image
+from azekura.services.images.register import ImageWishes
+from azekura.services.images.staging import mounts_squashfs
+from azekura.services.instances.config_keys import check_config, check_devices
+from azekura.services.instances.names import fresh_name
+from azekura.services.instances.profiles import load_profiles
+from azekura.services.instances.requests import (
+    FromInstance,
+    FromLocalImage,
+    FromNothing,
+    FromRemoteImage,
+    InstanceRequest,
+)
+from azekura.services.operations import Running
+from azekura.services.pools import root_pool
+from azekura.services.settings import Settings
+from azekura.storage.port import StorageDriver
+
+if TYPE_CHECKING:
+    from azekura.catalog import Transaction
+
+
+def prepare(depot: Depot, request: InstanceRequest) -> InstanceRequest:
+    """Refuse what can be refused at once, and give a name to what has none.
+
+    Raises:
+        InvalidRequest: a bad name, configuration or device.
+        NotFound: an image, profile or pool that isn't there.
+        AlreadyExists: the name is taken.
+    """
+    check_config(request.config)
+    check_devices(request.devices)
+    with depot.catalog.read() as tx:
+        taken = {instance.name for instance in tx.instances.list()}
+        if request.profiles is not None:
+            load_profiles(tx, request.profiles)
+    name = request.name or fresh_name(taken.__contains__)
+    check_instance_name(name)
+    source = request.source
+    if isinstance(source, FromLocalImage):
+        image = _local_image(depot, source)
+        source = FromLocalImage(image.fingerprint.value, {})
+    return replace(request, name=name, source=source)
+
+
+def _local_image(depot: Depot, source: FromLocalImage) -> Image:
+    if source.reference:
+        return find_image(depot.catalog, source.reference)
+    with depot.catalog.read() as tx:
+        matches = [
+            image
+            for image in tx.images.list()
+            if all(image.properties.get(key) == value for key, value in source.properties.items())
+        ]
+    if not matches:
+        raise NotFound("image", message="No matching image could be found")
+    return max(matches, key=lambda image: image.created_at)
+
+
+def create_instance(depot: Depot, request: InstanceRequest, running: Running) -> Instance:
+    """Create what :func:`prepare` accepted; on a failure nothing is left behind.
+
+    Raises:
+        AlreadyExists, NotFound, InvalidRequest, StorageFailed, NoSpace, RemoteError: one reason, in LXD's words.
+    """
+    match request.source:
+        case FromLocalImage(reference):
+            return _from_image(depot, request, find_image(depot.catalog, reference), running)
+        case FromRemoteImage() as remote:
+            return _from_image(depot, request, _remote_image(depot, remote, running), running)
+        case FromInstance(source, instance_only):
+            from azekura.services.instances.copies import copy_instance
+
+            return copy_instance(depot, request, source, instance_only=instance_only)
+        case FromNothing():
+            instance = _record(depot, request, native(), {}, ("default",))
+            return _make(depot, instance, None, b"", {})
+
+
+def _remote_image(depot: Depot, source: FromRemoteImage, running: Running) -> Image:
+    reference = RemoteReference(source.server, source.protocol, source.reference, source.certificate, source.secret)
+    auto_update = Settings(depot.catalog).flag("images.auto_update_cached")
+    wishes = ImageWishes(cached=True, auto_update=auto_update, adopt=True)
+    return download_image(depot, reference, wishes, running, prefer_cached=True)
+
+
+def _from_image(depot: Depot, request: InstanceRequest, image: Image, running: Running) -> Instance:
+    if image.type is not ImageType.CONTAINER:
+        raise InvalidRequest(f'Requested image\'s type "{image.type.value}" doesn\'t match instance type "container"')
+    if image.architecture not in runnable():
+        raise InvalidRequest(
+            f"The image's architecture {image.architecture} can't run here: this machine runs {', '.join(runnable())}"
+        )
+    config = {f"image.{key}": value for key, value in image.properties.items()}
+    config["volatile.base_image"] = image.fingerprint.value
+    instance = _record(depot, request, image.architecture, config, image.profiles)
+    with depot.image_locks.hold(image.fingerprint.value):
+        driver = depot.pools.of(instance)
+        blob = ensure_tree(depot, driver, image, running)
+        if blob is not None:
+            instance = replace(instance, config={**instance.config, "volatile.base_blob": blob.sha256})
+        with depot.catalog.read() as tx:
+            files = tx.images.metadata_yaml(image.fingerprint), tx.images.templates(image.fingerprint)
+        created = _make(depot, instance, image.fingerprint.value, *files)
+    with depot.catalog.write(durable=False) as tx:
+        tx.images.mark_used(image.fingerprint, depot.clock())
+    return created
+
+
+def ensure_tree(depot: Depot, driver: StorageDriver, image: Image, running: Running | None) -> ImageFile | None:
+    """Have the image's root file system in the pool. Called with the image's lock held.
+
+    Returns the blob that the pool mounts as it is, None where it has a tree of its own.
+    """
+    rootfs = image.files.rootfs if isinstance(image.files, SplitFiles) else None
+    squashfs = rootfs is not None and rootfs.extension == ".squashfs"
+    mount = squashfs and mounts_squashfs(depot, driver, image.origin)
+    fingerprint = image.fingerprint.value
+    if not driver.has_image(fingerprint):
+        if mount and rootfs is not None:
+            path = depot.blobs.path(rootfs.sha256)
+            if path is None:
+                raise InvalidRequest("This store has no local files to mount")
+            driver.adopt_squashfs(fingerprint, path)
+        else:
+            _unpack(depot, driver, image, running)
+    return rootfs if mount else None
+
+
+def _unpack(depot: Depot, driver: StorageDriver, image: Image, running: Running | None) -> None:
+    file = image.files.tarball if isinstance(image.files, UnifiedFiles) else image.files.rootfs
+    with driver.fill_image() as fill, depot.blobs.open(file.sha256) as raw:
+        head = raw.read(512)
+        raw.seek(0)
+        path = depot.blobs.path(file.sha256)
+        if sniff(head).container is Container.SQUASHFS and path is not None:
+            unpack_squashfs_confined(path, fill.path, Limits())
+        else:
+            scan = ConfinedScan("unified" if isinstance(image.files, UnifiedFiles) else "rootfs", fill.path, Limits())
+            try:
+                done = 0
+                while data := raw.read(1 << 20):
+                    scan.write(data)
+                    done += len(data)
+                    if running is not None:
+                        running.progress("create_instance_from_image_unpack_progress", "Unpack", done, file.size, 0)
+                scan.finish()
+            except BaseException:
+                scan.abort()
+                raise
+        fill.commit(image.fingerprint.value)
+
+
+def _record(
+    depot: Depot,
+    request: InstanceRequest,
+    architecture: str,
+    config: Mapping[str, str],
+    default_profiles: tuple[str, ...],
+) -> Instance:
+    names = request.profiles if request.profiles is not None else default_profiles
+    with depot.catalog.read() as tx:
+        profiles = load_profiles(tx, names)
+    pool = root_pool(expand_devices(profiles, request.devices))
+    if not pool:
+        raise InvalidRequest(
+            "No root device could be found",
+            hint="give the default profile a root disk: lxc profile device add default root disk path=/ pool=POOL",
+        )
+    try:
+        depot.pools.get(pool)
+    except NotFound:
+        raise NotFound(
+            "storage pool", pool, message=f'Failed loading storage pool "{pool}": Storage pool not found'
+        ) from None
+    return Instance(
+        name=request.name,
+        architecture=architecture,
+        pool=pool,
+        created_at=depot.clock(),
+        config={
+            **config,
+            **request.config,
+            "volatile.apply_template": "create",
+            "volatile.uuid": str(uuid.uuid4()),
+            "volatile.last_state.power": "STOPPED",
+            "volatile.idmap.base": "0",
+        },
+        devices=request.devices,
+        profiles=names,
+        ephemeral=request.ephemeral,
+        description=request.description,
+    )
+
+
+def _make(
+    depot: Depot, instance: Instance, image: str | None, metadata_yaml: bytes, templates: Mapping[str, bytes]
+) -> Instance:
+    """Record and volume together: the record first (it takes the name), the volume after, neither on a failure."""
+    name = instance.name
+    with depot.instance_locks.hold(name):
+        with depot.catalog.write() as tx:
+            add_record(tx, instance, metadata_yaml, templates)
+        driver = depot.pools.of(instance)
+        try:
+            driver.create_volume(name, image)
+        except BaseException:
+            with depot.catalog.write() as tx:
+                if instance.config.get("volatile.base_blob"):
+                    tx.blobs.drop_reference(instance.config["volatile.base_blob"], "instance", name)
+                tx.instances.delete(name)
+            raise
+    depot.events.lifecycle("instance-created", f"/1.0/instances/{name}", {"type": "container"})
+    return instance
+
+
+def add_record(tx: Transaction, instance: Instance, metadata_yaml: bytes, templates: Mapping[str, bytes]) -> None:
+    """Write the instance's rows.
+
+    Raises:
+        AlreadyExists: the name is taken, in LXD's words.
+    """
+    try:
+        tx.instances.create(instance)
+    except AlreadyExists:
+        raise AlreadyExists(
+            "instance",
+            instance.name,
+            message='Failed creating instance record: Add instance info to the database: This "instances" entry '
+            "already exists",
+        ) from None
+    tx.instances.set_files(instance.name, metadata_yaml, templates)
+    if instance.config.get("volatile.base_blob"):
+        tx.blobs.add_reference(instance.config["volatile.base_blob"], "instance", instance.name)
