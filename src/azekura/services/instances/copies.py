@@ -1,0 +1,184 @@
+"""Copies and snapshots of instances."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from azekura.catalog import Snapshot
+from azekura.errors import AlreadyExists, InvalidRequest, NotFound
+from azekura.model.instance import Instance, InstanceStatus, Profile
+from azekura.services.depot import Depot
+from azekura.services.instances.requests import InstanceRequest
+from azekura.wire.instances import instance_to_json
+from azekura.wire.times import format_time
+
+_KEPT_VOLATILE = ("volatile.base_image", "volatile.base_blob")
+
+
+def copy_instance(depot: Depot, request: InstanceRequest, source: str, *, instance_only: bool) -> Instance:
+    """A new instance with the root file system and configuration of another, or of one of its snapshots.
+
+    Raises:
+        NotFound: no such source.
+        AlreadyExists: the name is taken.
+        InvalidRequest: it would be on another pool.
+    """
+    from azekura.services.instances.create import add_record
+
+    origin, _, snapshot = source.partition("/")
+    with depot.catalog.read() as tx:
+        base = tx.instances.get(origin)
+        files = tx.instances.get_files(origin)
+        snapshots = tx.instances.snapshots(origin)
+    if snapshot:
+        base = _snapshot(snapshots, origin, snapshot).record
+    config = {key: value for key, value in base.config.items() if not key.startswith("volatile.")}
+    config.update({key: base.config[key] for key in _KEPT_VOLATILE if key in base.config})
+    config.update(request.config)
+    config["volatile.apply_template"] = "copy"
+    config["volatile.uuid"] = str(uuid.uuid4())
+    config["volatile.last_state.power"] = "STOPPED"
+    copy = replace(
+        base,
+        name=request.name,
+        created_at=depot.clock(),
+        config={key: value for key, value in config.items() if value},
+        devices={**base.devices, **request.devices},
+        profiles=request.profiles if request.profiles is not None else base.profiles,
+        ephemeral=request.ephemeral,
+        description=request.description or base.description,
+    )
+    driver = depot.pools.of(copy)
+    with depot.instance_locks.hold(request.name):
+        with depot.catalog.write() as tx:
+            add_record(tx, copy, *files)
+        try:
+            driver.copy_volume(source, copy.name)
+        except BaseException:
+            with depot.catalog.write() as tx:
+                if copy.config.get("volatile.base_blob"):
+                    tx.blobs.drop_reference(copy.config["volatile.base_blob"], "instance", copy.name)
+                tx.instances.delete(copy.name)
+            raise
+    depot.events.lifecycle("instance-created", f"/1.0/instances/{copy.name}", {"type": "container"})
+    return copy
+
+
+def _snapshot(snapshots: list[Snapshot], name: str, snapshot: str) -> Snapshot:
+    for one in snapshots:
+        if one.name == snapshot:
+            return one
+    raise NotFound("instance snapshot", f"{name}/{snapshot}", message="Instance snapshot not found")
+
+
+def get_snapshot(depot: Depot, name: str, snapshot: str) -> tuple[Instance, Snapshot]:
+    """Raises:
+    NotFound: no such instance or snapshot.
+    """
+    with depot.catalog.read() as tx:
+        return tx.instances.get(name), _snapshot(tx.instances.snapshots(name), name, snapshot)
+
+
+def check_snapshot_name(name: str) -> str:
+    """Raises:
+    InvalidRequest: it can't name a snapshot.
+    """
+    if "/" in name or not name or len(name) > 63 or not name.isprintable() or " " in name or name in (".", ".."):
+        raise InvalidRequest(f"Invalid snapshot name: {name[:80]!r}")
+    return name
+
+
+def create_snapshot(depot: Depot, name: str, snapshot: str, *, expires_at: datetime | None, frozen: bool) -> str:
+    """Keep the instance as it is now. ``frozen``: the caller stopped its processes for the moment.
+
+    Raises:
+        NotFound: no such instance.
+        AlreadyExists: the snapshot's name is taken.
+    """
+    with depot.instance_locks.hold(name):
+        with depot.catalog.read() as tx:
+            instance = tx.instances.get(name)
+            known = {one.name for one in tx.instances.snapshots(name)}
+        if not snapshot:
+            number = 0
+            while f"snap{number}" in known:
+                number += 1
+            snapshot = f"snap{number}"
+        check_snapshot_name(snapshot)
+        if snapshot in known:
+            raise AlreadyExists("snapshot", snapshot, message=f'Snapshot "{name}/{snapshot}" already exists')
+        driver = depot.pools.of(instance)
+        driver.snapshot(name, snapshot)
+        try:
+            with depot.catalog.write() as tx:
+                tx.instances.create_snapshot(name, snapshot, instance, created_at=depot.clock(), expires_at=expires_at)
+        except BaseException:
+            driver.delete_snapshot(name, snapshot)
+            raise
+    depot.events.lifecycle("instance-snapshot-created", f"/1.0/instances/{name}/snapshots/{snapshot}")
+    return snapshot
+
+
+def delete_snapshot(depot: Depot, name: str, snapshot: str) -> None:
+    """Raises:
+    NotFound: no such instance or snapshot.
+    """
+    with depot.instance_locks.hold(name):
+        instance, _ = get_snapshot(depot, name, snapshot)
+        depot.pools.of(instance).delete_snapshot(name, snapshot)
+        with depot.catalog.write() as tx:
+            tx.instances.delete_snapshot(name, snapshot)
+    depot.events.lifecycle("instance-snapshot-deleted", f"/1.0/instances/{name}/snapshots/{snapshot}")
+
+
+def rename_snapshot(depot: Depot, name: str, snapshot: str, new: str) -> None:
+    """Raises:
+    NotFound, AlreadyExists, InvalidRequest.
+    """
+    check_snapshot_name(new)
+    with depot.instance_locks.hold(name):
+        instance, _ = get_snapshot(depot, name, snapshot)
+        with depot.catalog.write() as tx:
+            tx.instances.rename_snapshot(name, snapshot, new)
+            depot.pools.of(instance).rename_snapshot(name, snapshot, new)
+
+
+def restore_snapshot(depot: Depot, name: str, snapshot: str) -> None:
+    """Put a stopped instance back to what it was at a snapshot: file system, configuration, devices, profiles.
+
+    Raises:
+        NotFound: no such instance or snapshot.
+    """
+    with depot.instance_locks.hold(name):
+        instance, kept = get_snapshot(depot, name, snapshot)
+        depot.pools.of(instance).restore(name, snapshot)
+        config = dict(kept.record.config)
+        config["volatile.last_state.power"] = "STOPPED"
+        with depot.catalog.write() as tx:
+            tx.instances.replace(
+                replace(
+                    instance,
+                    config=config,
+                    devices=kept.record.devices,
+                    profiles=kept.record.profiles,
+                    ephemeral=kept.record.ephemeral,
+                    description=kept.record.description,
+                )
+            )
+    depot.events.lifecycle("instance-restored", f"/1.0/instances/{name}", {"snapshot": snapshot})
+
+
+def snapshot_to_json(instance: Instance, profiles: list[Profile], snapshot: Snapshot) -> Mapping[str, Any]:
+    """The API's view of a snapshot."""
+    view = instance_to_json(snapshot.record, profiles, InstanceStatus.STOPPED)
+    for key in ("status", "status_code", "location", "type", "project", "description"):
+        view.pop(key)
+    view["name"] = snapshot.name
+    view["created_at"] = format_time(snapshot.created_at)
+    view["expires_at"] = "0001-01-01T00:00:00Z" if snapshot.expires_at is None else format_time(snapshot.expires_at)
+    view["size"] = -1
+    return view
