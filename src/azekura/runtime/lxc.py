@@ -1,0 +1,491 @@
+"""The runtime on liblxc's programs: containers outlive this process and its threads (docs/design.md, decisions)."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from azekura.errors import InUse, InvalidRequest, RuntimeFailed
+from azekura.runtime import lxc_start, record, seccomp
+from azekura.runtime.cgroups import V2, groups_of, sweep
+from azekura.runtime.config import render
+from azekura.runtime.enter import Helper, Target
+from azekura.runtime.executed import Executed
+from azekura.runtime.host import Host, examine
+from azekura.runtime.limits import apply, lifted, missing, settings
+from azekura.runtime.network import Interface, read_interfaces
+from azekura.runtime.port import ContainerSpec, ContainerState, Event, ExecRequest, Limits, Watcher
+from azekura.runtime.processes import (
+    Process,
+    has_ended,
+    identify,
+    init_below,
+    parse_signal,
+    send_signal,
+    shutdown_signal,
+)
+from azekura.runtime.record import Record
+from azekura.runtime.usage import is_frozen, read_usage, set_frozen
+from azekura.runtime.watcher import PidfdWatcher
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
+_HALT_SIGNAL = re.compile(r"^\s*lxc\.signal\.halt\s*=\s*(\S+)\s*$", re.MULTILINE)
+_CONSOLE_LOG = re.compile(r"^lxc\.console\.logfile\s*=\s*(.+?)\s*$", re.MULTILINE)
+_CONSOLE_BYTES = 1 << 20
+_ASK_AGAIN_SECONDS = 1.0
+"""A halt signal that comes while systemd boots is lost: it is sent again this often."""
+_KILL_SECONDS = 30.0
+_INIT_SECONDS = 2.0
+_EARLY_END_SECONDS = 0.002
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Running:
+    record: Record
+    groups: dict[str, Path]
+    gone: threading.Event = field(default_factory=threading.Event)
+
+
+class LxcRuntime:
+    """See :class:`azekura.runtime.port.Runtime` for the contract.
+
+    ``run_dir`` (absolute, made with mode 0711) holds a folder for each container: configuration, records. It is
+    liblxc's *lxcpath*, and must be one daemon's alone.
+    """
+
+    def __init__(self, run_dir: Path, *, host: Host | None = None) -> None:
+        if not run_dir.is_absolute():
+            raise InvalidRequest(f"The runtime's folder must be an absolute path: {run_dir}")
+        self._run_dir = run_dir
+        self._host = host or examine()
+        self._seccomp = seccomp.filter_program(self._host.machine)
+        self._helper = Helper()
+        self._watcher = PidfdWatcher(self._on_stopped, self._on_rebooted)
+        self._callbacks: list[Watcher] = []
+        self._lock = threading.Lock()
+        self._running: dict[str, _Running] = {}
+        self._starting: set[str] = set()
+
+    # -- the machine
+
+    @cached_property
+    def version(self) -> str:
+        if self._host.lxc_start is None:
+            return ""
+        try:
+            done = subprocess.run([self._host.lxc_start, "--version"], capture_output=True, timeout=10, check=False)
+        except (OSError, subprocess.TimeoutExpired):
+            return ""
+        return done.stdout.decode(errors="replace").strip()
+
+    def check(self) -> None:
+        if not self._host.is_root:
+            raise RuntimeFailed("Containers can't be run here: the daemon is not root")
+        if self._host.lxc_start is None or not self.version:
+            raise RuntimeFailed("Containers can't be run here: lxc-start is missing", hint="install the package lxc")
+        if not self._host.hierarchies.v1 and self._host.hierarchies.v2 is None:
+            raise RuntimeFailed("Containers can't be run here: no control groups are mounted")
+        try:
+            os.close(os.pidfd_open(os.getpid()))
+        except OSError as exc:
+            raise RuntimeFailed("Containers can't be run here: the kernel has no pidfds (Linux 5.8 has)") from exc
+
+    def close(self) -> None:
+        self._watcher.close()
+        self._helper.close()
+
+    # -- start
+
+    def start(self, spec: ContainerSpec) -> None:
+        folder = self._folder(spec.name)
+        with self._claim(spec.name):
+            try:
+                self._run_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
+                folder.mkdir(mode=0o711, exist_ok=True)
+                if record.find_running(folder):
+                    raise InUse(f'The container "{spec.name}" is running already')
+                running = self._start(spec, folder)
+            except OSError as exc:
+                raise RuntimeFailed(f"The container couldn't be started: {exc.strerror}: {exc.filename}") from exc
+            try:
+                with self._lock:
+                    self._running[spec.name] = running
+                self._watcher.add(spec.name, running.record.monitor, running.record.init)
+            except ProcessLookupError:
+                with self._lock:
+                    self._running.pop(spec.name, None)
+                self._clean(spec.name, running)
+                raise RuntimeFailed(_ended_at_once(spec)) from None
+
+    @contextlib.contextmanager
+    def _claim(self, name: str) -> Iterator[None]:
+        """The right to start ``name``, for one caller at a time, once what ran before is cleaned up."""
+        with self._lock:
+            running = self._running.get(name)
+            if name in self._starting or (running and self._watcher.is_running(name)):
+                raise InUse(f'The container "{name}" is running already')
+            self._starting.add(name)
+        try:
+            if running:
+                running.gone.wait(_KILL_SECONDS)
+            yield
+        finally:
+            with self._lock:
+                self._starting.discard(name)
+
+    def _start(self, spec: ContainerSpec, folder: Path) -> _Running:
+        if self._host.lxc_start is None:
+            self.check()
+            raise RuntimeFailed("Containers can't be run here: lxc-start is missing")
+        policy = self._run_dir / ".seccomp"
+        record.write_whole(policy, seccomp.POLICY)
+        record.write_whole(folder / "config", render(spec, self._host, seccomp_policy=policy))
+        record.erase(folder)
+        for log in (spec.log, spec.console_log):
+            lxc_start.truncate(log)
+        path = lxc_start.search_path(lxc_start.program_folder(self._run_dir, self._host), spec.raw_lxc)
+        try:
+            lxc_start.run(self._host.lxc_start, folder, path=path, log=spec.log)
+        except RuntimeFailed:
+            self._sweep_after_failure(folder)
+            raise
+        found = _await_init(folder)
+        if found is None:
+            record.erase(folder)
+            raise RuntimeFailed(_ended_at_once(spec))
+        monitor, init = found
+        running = self._describe(spec, monitor, init)
+        self._verify(spec, running)
+        record.save(folder, running.record)
+        return running
+
+    def _describe(self, spec: ContainerSpec, monitor: Process, init: Process) -> _Running:
+        groups = groups_of(init.pid, self._host.hierarchies)
+        mine = _own(groups, groups_of(monitor.pid, self._host.hierarchies))
+        halt = _HALT_SIGNAL.findall(spec.raw_lxc)
+        return _Running(
+            Record(
+                monitor=monitor,
+                init=init,
+                console_log=str(spec.console_log),
+                log=str(spec.log),
+                groups=mine,
+                halt_signal=parse_signal(halt[-1]) if halt else None,
+            ),
+            groups,
+        )
+
+    def _verify(self, spec: ContainerSpec, running: _Running) -> None:
+        """init lives, and every limit is really in force: liblxc ignores what the host can't do."""
+        init, monitor = running.record.init, running.record.monitor
+        wanted = settings(spec.limits, self._host.hierarchies, name=spec.name)
+        with contextlib.ExitStack() as stack:
+            try:
+                init_fd = os.pidfd_open(init.pid)
+                stack.callback(os.close, init_fd)
+            except ProcessLookupError:
+                return  # add() to the watcher meets the same
+            failed = missing(wanted, running.groups)
+            if failed and not has_ended(init_fd):
+                send_signal(init_fd, signal.SIGKILL)
+                _await_end(monitor)
+                self._clean(spec.name, running)
+                raise RuntimeFailed(
+                    f"The container couldn't be started: the limit {failed.file} = {failed.value} has no effect here"
+                )
+            if has_ended(init_fd, timeout=_EARLY_END_SECONDS):
+                _await_end(monitor)
+
+    # -- stop, freeze
+
+    def stop(self, name: str, *, timeout: float | None = None, force: bool = False) -> bool:
+        running = self._get(name)
+        if running is None:
+            return True
+        monitor = self._watcher.duplicate_monitor(name)
+        if monitor < 0:
+            running.gone.wait(_KILL_SECONDS)
+            return True
+        try:
+            stopped = self._kill(name, running, monitor) if force else self._halt(name, running, monitor, timeout)
+        finally:
+            os.close(monitor)
+        if stopped:
+            running.gone.wait(_KILL_SECONDS)
+        return stopped
+
+    def _kill(self, name: str, running: _Running, monitor: int) -> bool:
+        self._thaw(running)
+        end = time.monotonic() + _KILL_SECONDS
+        while time.monotonic() < end:
+            self._signal_init(name, signal.SIGKILL)
+            if has_ended(monitor, timeout=_ASK_AGAIN_SECONDS):
+                return True
+        raise RuntimeFailed(f"The container couldn't be killed within {_KILL_SECONDS:.0f} seconds")
+
+    def _halt(self, name: str, running: _Running, monitor: int, timeout: float | None) -> bool:
+        self._thaw(running)
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            self._signal_init(name, running.record.halt_signal)
+            left = None if end is None else end - time.monotonic()
+            if has_ended(monitor, timeout=_ASK_AGAIN_SECONDS if left is None else min(left, _ASK_AGAIN_SECONDS)):
+                return True
+            if left is not None and left <= _ASK_AGAIN_SECONDS:
+                return False
+
+    def _signal_init(self, name: str, number: int | None) -> None:
+        pid, pidfd = self._watcher.duplicate_init(name)
+        if pidfd < 0:
+            return  # between two boots, or just gone
+        try:
+            send_signal(pidfd, number or shutdown_signal(pid))
+        finally:
+            os.close(pidfd)
+
+    def _thaw(self, running: _Running) -> None:
+        """A frozen container takes no signal, and a frozen cgroup v1 group takes seconds to die."""
+        if is_frozen(running.groups):
+            set_frozen(running.groups, False)
+
+    def freeze(self, name: str) -> None:
+        set_frozen(self._require(name).groups, True)
+
+    def unfreeze(self, name: str) -> None:
+        set_frozen(self._require(name).groups, False)
+
+    # -- state
+
+    def state(self, name: str) -> ContainerState:
+        running = self._get(name)
+        pid, pidfd = self._watcher.duplicate_init(name)
+        if running is None or pidfd < 0:
+            return ContainerState(running=self.is_running(name))
+        try:
+            interfaces: tuple[Interface, ...] = read_interfaces(pidfd)
+        except RuntimeFailed:
+            interfaces = ()  # it ended this moment
+        finally:
+            os.close(pidfd)
+        usage = read_usage(running.groups)
+        return ContainerState(
+            running=True,
+            frozen=is_frozen(running.groups),
+            init_pid=pid,
+            processes=usage.processes,
+            memory_bytes=usage.memory_bytes,
+            memory_peak=usage.memory_peak,
+            cpu_ns=usage.cpu_ns,
+            network=interfaces,
+        )
+
+    def is_running(self, name: str) -> bool:
+        return self._watcher.is_running(name)
+
+    def init_pid(self, name: str) -> int:
+        pid, pidfd = self._watcher.duplicate_init(name)
+        if pidfd >= 0:
+            os.close(pidfd)
+        return pid
+
+    def set_limits(self, name: str, limits: Limits) -> None:
+        running = self._require(name)
+        wanted = settings(limits, self._host.hierarchies, name=name)
+        apply(lifted(limits, self._host.hierarchies) + wanted, running.groups)
+
+    def console_log(self, name: str) -> bytes:
+        try:
+            text = (self._folder(name) / "config").read_text(errors="surrogateescape")
+        except OSError:
+            return b""
+        found = _CONSOLE_LOG.findall(text)
+        return lxc_start.tail(Path(found[-1]), _CONSOLE_BYTES) if found else b""
+
+    # -- exec
+
+    def exec(self, name: str, request: ExecRequest) -> Executed:
+        running = self._require(name)
+        if is_frozen(running.groups):
+            raise RuntimeFailed("Instance is frozen")
+        pid, pidfd = self._watcher.duplicate_init(name)
+        if pidfd < 0:
+            raise RuntimeFailed("Instance is not running")
+        try:
+            groups = {(str(path), controller == V2) for controller, path in running.groups.items()}
+            target = Target(pid, pidfd, tuple(sorted(groups)), self._host.security_module, self._seccomp)
+            return self._helper.enter(target, request)
+        finally:
+            os.close(pidfd)
+
+    # -- watching, restart of the daemon
+
+    def watch(self, callback: Watcher) -> None:
+        with self._lock:
+            self._callbacks.append(callback)
+
+    def recover(self) -> list[str]:
+        found: list[str] = []
+        for folder in sorted(self._run_dir.glob("[A-Za-z0-9]*")) if self._run_dir.is_dir() else ():
+            with self._lock:
+                known = folder.name in self._running or folder.name in self._starting
+            if known or (folder.is_dir() and self._adopt(folder)):
+                found.append(folder.name)
+        return found
+
+    def _adopt(self, folder: Path) -> bool:
+        old = record.load(folder)
+        alive = record.find_running(folder)
+        if alive is None:
+            if old:
+                sweep([Path(path) for path in old.groups])
+            record.erase(folder)
+            return False
+        monitor, init = alive
+        groups = groups_of(init.pid, self._host.hierarchies)
+        fresh = Record(
+            monitor=monitor,
+            init=init,
+            console_log=old.console_log if old else "",
+            log=old.log if old else "",
+            groups=_own(groups, groups_of(monitor.pid, self._host.hierarchies)),
+            halt_signal=old.halt_signal if old else None,
+        )
+        record.save(folder, fresh)
+        running = _Running(fresh, groups)
+        with self._lock:
+            self._running[folder.name] = running
+        try:
+            self._watcher.add(folder.name, monitor, init)
+        except ProcessLookupError:
+            with self._lock:
+                self._running.pop(folder.name, None)
+            self._clean(folder.name, running)
+            return False
+        return True
+
+    def forget(self, name: str) -> None:
+        folder = self._folder(name)
+        if self._get(name) or (folder.is_dir() and record.find_running(folder)):
+            raise InUse("The container is running")
+        try:
+            shutil.rmtree(folder)
+        except FileNotFoundError:
+            return
+        except OSError as exc:
+            raise RuntimeFailed(f"The container's folder couldn't be removed: {exc.strerror}") from exc
+
+    def _on_stopped(self, name: str) -> None:
+        with self._lock:
+            running = self._running.pop(name, None)
+        if running:
+            self._clean(name, running)
+            running.gone.set()
+        self._tell(name, "stopped")
+
+    def _on_rebooted(self, name: str, init: Process) -> None:
+        with self._lock:
+            running = self._running.get(name)
+        if running:
+            old = running.record
+            running.groups = groups_of(init.pid, self._host.hierarchies) or running.groups
+            running.record = Record(old.monitor, init, old.console_log, old.log, old.groups, old.halt_signal)
+            try:
+                record.save(self._folder(name), running.record)
+            except OSError:
+                _log.exception("the record of %s couldn't be written", name)
+        self._tell(name, "rebooted")
+
+    def _tell(self, name: str, event: Event) -> None:
+        for callback in list(self._callbacks):
+            try:
+                callback(name, event)
+            except Exception:  # noqa: BLE001 (a watcher's fault must not end the thread that serves them all)
+                _log.exception("a watcher failed on %s of %s", event, name)
+
+    # -- shared
+
+    def _folder(self, name: str) -> Path:
+        if not _NAME.fullmatch(name):
+            raise InvalidRequest(f"Not a container's name: {name[:80]!r}")
+        return self._run_dir / name
+
+    def _get(self, name: str) -> _Running | None:
+        with self._lock:
+            return self._running.get(name)
+
+    def _require(self, name: str) -> _Running:
+        running = self._get(name)
+        if running is None or not self._watcher.is_running(name):
+            raise RuntimeFailed("Instance is not running")
+        return running
+
+    def _clean(self, name: str, running: _Running) -> None:
+        """Needed only where liblxc couldn't: its monitor may have been killed."""
+        sweep([Path(path) for path in running.record.groups])
+        record.erase(self._run_dir / name)
+
+    def _sweep_after_failure(self, folder: Path) -> None:
+        record.erase(folder)
+        names = (f"lxc.payload.{folder.name}", f"lxc.monitor.{folder.name}")
+        mounts = [*self._host.hierarchies.v1.values(), self._host.hierarchies.v2]
+        sweep([mount.point / name for mount in mounts if mount for name in names if (mount.point / name).is_dir()])
+
+
+def _own(*several: dict[str, Path]) -> tuple[str, ...]:
+    """The folders among these that liblxc made."""
+    return tuple(
+        sorted(
+            {
+                str(path)
+                for groups in several
+                for path in groups.values()
+                if path.name.startswith(("lxc.payload.", "lxc.monitor."))
+            }
+        )
+    )
+
+
+def _await_init(folder: Path) -> tuple[Process, Process] | None:
+    """(monitor, init) right after lxc-start said yes; None when the container has ended already."""
+    end = time.monotonic() + _INIT_SECONDS
+    while True:
+        monitor = record.find_monitor(folder)
+        if monitor is None:
+            return None
+        init = init_below(monitor.pid)
+        if init:
+            return monitor, init
+        if time.monotonic() > end:
+            return None
+        time.sleep(0.001)
+
+
+def _await_end(process: Process) -> None:
+    end = time.monotonic() + _KILL_SECONDS
+    while identify(process.pid) == process and time.monotonic() < end:
+        time.sleep(0.005)
+
+
+def _ended_at_once(spec: ContainerSpec) -> str:
+    """An init that can't live: the reason is on the console, if anywhere."""
+    said = lxc_start.tail(spec.console_log, 1024).decode(errors="replace").strip().splitlines()
+    reason = lxc_start.first_error(spec.log, "") if spec.log.exists() and spec.log.stat().st_size else ""
+    parts = ["The container couldn't be started: its init ended at once"]
+    if reason:
+        parts.append(reason)
+    if said:
+        parts.append(f"the console's last words: {said[-1].strip()}")
+    return "; ".join(parts)
