@@ -1,0 +1,1 @@
+"""What the storage drivers need of Linux and Python's ``os`` doesn't offer. These modules raise ``OSError``."""

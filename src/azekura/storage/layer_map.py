@@ -1,0 +1,81 @@
+"""User namespaces that say how the ids of a mount are mapped.
+
+A layer's map is the container's (``0 BASE COUNT``) and one line more, ``COUNT 0 1``: the host's root, who mounts the
+overlay and writes through it, needs a place in the map. Without it overlayfs can't make its work folder (EOVERFLOW)
+and quietly mounts read-only. On disk, what the host's root makes for itself (whiteouts, the work folder) belongs to
+id COUNT, which no container id is.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from azekura.storage.port import IdMap
+
+_MOST_KEPT = 64
+
+
+class LayerMaps:
+    """One namespace per distinct map, made when first needed (about 3 ms) and kept."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[IdMap, int] = OrderedDict()
+
+    @contextmanager
+    def namespace(self, idmap: IdMap) -> Iterator[int]:
+        """A descriptor of the namespace, to be used within the block.
+
+        Raises:
+            OSError: no user namespaces here, or the map is refused.
+        """
+        with self._lock:
+            kept = self._kept.get(idmap)
+            if kept is None:
+                kept = self._kept[idmap] = _new_namespace(idmap)
+                if len(self._kept) > _MOST_KEPT:
+                    os.close(self._kept.popitem(last=False)[1])
+            self._kept.move_to_end(idmap)
+            descriptor = os.dup(kept)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def close(self) -> None:
+        """Let all namespaces go; mounts that were made with them keep theirs."""
+        with self._lock:
+            while self._kept:
+                os.close(self._kept.popitem()[1])
+
+
+def _new_namespace(idmap: IdMap) -> int:
+    """Make a namespace without forking this process, which may be big and has threads: two small programs do it.
+
+    ``cat`` answers once ``unshare`` has become it, inside the new namespace, and ends when its input does.
+    """
+    with subprocess.Popen(
+        ["unshare", "--user", "cat"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={"PATH": "/usr/bin:/bin"},
+        cwd="/",
+        bufsize=0,
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        with suppress(BrokenPipeError):
+            child.stdin.write(b"\n")
+        if child.stdout.read(1) != b"\n":
+            raise OSError(None, "can't make a user namespace")
+        lines = f"0 {idmap.base} {idmap.count}\n{idmap.count} 0 1\n"
+        for kind in ("uid_map", "gid_map"):
+            Path(f"/proc/{child.pid}/{kind}").write_text(lines, encoding="ascii")
+        return os.open(f"/proc/{child.pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)

@@ -1,0 +1,191 @@
+"""The port that every storage driver implements: root file systems of containers, cloned from images.
+
+A pool holds **images** (one root file system per fingerprint, in the image's own ids, never changed), **volumes**
+(one per container, standing on an image or on nothing) and **snapshots** of volumes (``c1/snap0``). On disk all of
+them keep image-native ids: 0 is the container's root. The container's id map is applied when a volume is mounted.
+
+Every change is made under a temporary name and becomes visible by one rename. An operation that did not return has
+not happened: :meth:`StorageDriver.recover` removes what it left.
+
+Errors: only those of :mod:`azekura.errors`. Any method may raise StorageFailed or NoSpace, and InvalidRequest for a
+name that can't be one; others are named at each method. All methods may be called from several threads at once.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import ClassVar, Protocol, Self
+
+from azekura.errors import InvalidRequest
+
+_ALL_IDS = 2**32 - 1  # the last one means "no id" to the kernel
+
+
+@dataclass(frozen=True, slots=True)
+class IdMap:
+    """Ids 0 to ``count`` - 1 of a container are ids ``base`` … of the host, for users and groups alike.
+
+    Raises:
+        InvalidRequest: ``base`` is not above 0 (the host's root), or the range leaves what ids there are.
+    """
+
+    base: int
+    count: int
+
+    def __post_init__(self) -> None:
+        if not (self.base > 0 and 0 < self.count < _ALL_IDS and self.base + self.count <= _ALL_IDS):
+            raise InvalidRequest(f"Invalid id map: container ids 0 to {self.count} at host id {self.base}")
+
+
+@dataclass(frozen=True, slots=True)
+class MountedRootfs:
+    """A volume, ready for liblxc.
+
+    ``owner_base`` is the host id that on-path id 0 must be written as through ``path``: ``IdMap.base`` when the
+    driver maps ids, 0 when the container is privileged or liblxc maps (``liblxc_idmaps``: then
+    ``lxc.rootfs.options`` needs ``idmap=container``).
+    """
+
+    path: Path
+    owner_base: int
+    liblxc_idmaps: bool = False
+
+
+class TreeFill(Protocol):
+    """An image being unpacked. Leaving the ``with`` block without :meth:`commit` aborts."""
+
+    @property
+    def path(self) -> Path:
+        """An empty folder of the pool's file system, to be filled with a root file system in image-native ids.
+
+        Mode and owner of the folder itself are those of the image's ``/``.
+        """
+
+    def commit(self, fingerprint: str) -> None:
+        """Make the tree visible as the image ``fingerprint``; if that is there already, discard this one silently."""
+
+    def abort(self) -> None:
+        """Remove what was filled. Nothing happens after a commit, or the second time."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class StorageDriver(Protocol):
+    """One pool of one kind."""
+
+    name: ClassVar[str]
+    mounts_squashfs: ClassVar[bool]
+    shares_images: ClassVar[bool]
+    """Whether volumes stand on their image for as long as they live (overlay), or are whole by themselves."""
+
+    @property
+    def path(self) -> Path:
+        """The pool's folder. Everything above it must let the containers' root users through (mode 0711)."""
+
+    def create(self) -> None:
+        """Make the pool. Raises AlreadyExists when the folder is there with something in it; Unsupported when the
+        driver can't work there."""
+
+    def destroy(self) -> None:
+        """Remove the pool and its images. Raises InUse when volumes exist."""
+
+    def recover(self) -> None:
+        """After a restart: make the pool usable and remove half-made things. Mounted volumes stay mounted.
+
+        Images whose bytes may not have reached the disk before a power loss are removed: whoever mounts a volume
+        asks ``has_image(volume_image(name))`` first and fills the image again when it is gone.
+
+        Raises StorageFailed when the folder is no pool of this driver.
+        """
+
+    def fill_image(self) -> TreeFill:
+        """Begin to unpack an image."""
+
+    def adopt_squashfs(self, fingerprint: str, file: Path) -> None:
+        """Let the image be ``file``, mounted as it is when first needed. The caller may remove ``file`` afterwards.
+
+        Nothing happens when the image is there already. Raises Unsupported unless ``mounts_squashfs``.
+        """
+
+    def has_image(self, fingerprint: str) -> bool:
+        """Whether volumes can be made from that image."""
+
+    def images(self) -> list[str]:
+        """Fingerprints, sorted."""
+
+    def remove_image(self, fingerprint: str) -> None:
+        """Remove an image; nothing happens if it isn't there. Raises InUse when a volume or snapshot stands on it."""
+
+    def create_volume(self, name: str, image: str | None) -> None:
+        """Make a volume from an image, or an empty one. Raises NotFound (image), AlreadyExists."""
+
+    def volumes(self) -> list[str]:
+        """Names of volumes, without snapshots, sorted."""
+
+    def volume_image(self, name: str) -> str | None:
+        """The image that a volume or snapshot can't be mounted without; None unless ``shares_images``.
+
+        Raises NotFound.
+        """
+
+    def mount(self, name: str, idmap: IdMap | None) -> MountedRootfs:
+        """Show a volume at its path, its ids mapped (None: privileged). Never with live device nodes (``nodev``).
+
+        Nothing happens when it is mounted so already; mounted otherwise, it is mounted anew. Raises NotFound (volume
+        or its image), InUse (mounted otherwise and needed), Unsupported (no id maps here).
+        """
+
+    def unmount(self, name: str) -> None:
+        """Hide it again; nothing happens if it isn't mounted. Raises NotFound, InUse."""
+
+    def is_mounted(self, name: str) -> bool:
+        """Whether it is mounted, by this process or an earlier one. False for an unknown name."""
+
+    def delete_volume(self, name: str) -> None:
+        """Remove a volume and its snapshots, unmounting it first. Raises NotFound, InUse."""
+
+    def rename_volume(self, old: str, new: str) -> None:
+        """Rename a volume with its snapshots, unmounting it first. Raises NotFound, AlreadyExists, InUse."""
+
+    def copy_volume(self, source: str, target: str) -> None:
+        """Copy a volume or snapshot, without its snapshots, to a new volume or to a new snapshot of a volume.
+
+        A running container's volume should be frozen meanwhile. Raises NotFound, AlreadyExists.
+        """
+
+    def view(self, name: str) -> AbstractContextManager[Path]:
+        """A volume or snapshot for reading, in image-native ids, as long as the block lasts.
+
+        A container may have made ``c 0:0`` nodes on drivers other than overlay: a new image must not have them.
+        Raises NotFound.
+        """
+
+    def snapshot(self, name: str, snapshot: str) -> None:
+        """Keep the volume's present state. Raises NotFound, AlreadyExists."""
+
+    def restore(self, name: str, snapshot: str) -> None:
+        """Put the volume back to a snapshot, unmounting it first, in one step. Raises NotFound, InUse."""
+
+    def delete_snapshot(self, name: str, snapshot: str) -> None:
+        """Remove a snapshot. Raises NotFound."""
+
+    def rename_snapshot(self, name: str, old: str, new: str) -> None:
+        """Rename a snapshot. Raises NotFound, AlreadyExists."""
+
+    def snapshots(self, name: str) -> list[str]:
+        """A volume's snapshots, oldest first. Raises NotFound."""
+
+    def usage(self, name: str) -> int:
+        """Bytes that a volume or snapshot takes for itself, without its image. Raises NotFound."""
+
+    def space(self) -> tuple[int, int]:
+        """(total, used) bytes of the pool's file system."""
+
+    def close(self) -> None:
+        """Wait for background writes and let descriptors go. Mounted volumes stay mounted."""
