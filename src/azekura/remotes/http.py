@@ -1,0 +1,408 @@
+"""The one module of this package that knows the HTTP library (urllib3).
+
+What it adds to it is all about trust: every hop of a redirect is checked before a packet goes out, credentials go to
+the remote's own origin over TLS and nowhere else, a pinned certificate is the only one accepted from that origin, and a
+download that began over HTTPS never goes on over HTTP.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import ssl
+import threading
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    NameResolutionError,
+    NewConnectionError,
+    ReadTimeoutError,
+    SSLError,
+)
+from urllib3.exceptions import (
+    TimeoutError as Urllib3Timeout,
+)
+
+from azekura.errors import BadAnswer, ConnectionFailed, Forbidden, InvalidRequest
+from azekura.remotes.credentials import Credentials
+from azekura.remotes.policy import SLICE, DownloadPolicy
+from azekura.remotes.port import Cancelled
+from azekura.remotes.urls import Origin, Url
+
+_REDIRECTS = (301, 302, 303, 307, 308)
+_TLS_PIECE = 16 * 1024  # one TLS record: Python's ssl never returns more at once, and a larger buffer only costs
+_PLAIN_PIECE = 128 * 1024
+
+
+class Untrusted(ConnectionFailed):
+    """The other end showed a certificate that is not trusted. Trying again is no use."""
+
+
+class _OtherCertificate(SSLError):
+    """Not the pinned one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Which server certificates are good: the one pinned, or what ``ca_pem`` (None: the system's CAs) vouches for.
+
+    A pin may also be a CA's certificate, as LXD's ``servercerts/`` allow: then what it signed is good as well.
+    """
+
+    pin_pem: str | None = None
+    ca_pem: str | None = None
+    credentials: Credentials | None = field(default=None, repr=False)
+    _contexts: dict[str, ssl.SSLContext] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def pin(self) -> bytes | None:
+        """sha256 of the pinned certificate's DER form.
+
+        Raises:
+            InvalidRequest: it isn't PEM.
+        """
+        if not self.pin_pem:
+            return None
+        try:
+            return hashlib.sha256(ssl.PEM_cert_to_DER_cert(_first_certificate(self.pin_pem))).digest()
+        except ValueError as exc:
+            raise InvalidRequest("The pinned certificate of this remote is not in PEM form") from exc
+
+    def context(self, kind: str) -> ssl.SSLContext:
+        """``kind``: ``pinned`` (the caller compares), ``home`` (the remote's own origin) or ``elsewhere``.
+
+        Raises:
+            InvalidRequest: a certificate or key of the user's that can't be read.
+        """
+        if kind not in self._contexts:
+            try:
+                self._contexts[kind] = self._build(kind)
+            except (ssl.SSLError, OSError, ValueError) as exc:
+                raise InvalidRequest(f"Can't use the certificates given for this remote: {_reason(exc)}") from exc
+        return self._contexts[kind]
+
+    def _build(self, kind: str) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        ca_pem = self.ca_pem or (self.credentials.ca_pem if self.credentials else "")
+        if kind == "pinned":
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        elif kind == "home" and self.pin_pem:
+            context.load_verify_locations(cadata=self.pin_pem)
+        elif ca_pem:
+            context.load_verify_locations(cadata=ca_pem)
+        else:
+            context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+        if kind != "elsewhere" and self.credentials and self.credentials.client:
+            client = self.credentials.client
+            # without a password callback OpenSSL would ask on the terminal for an encrypted key's
+            context.load_cert_chain(client.certificate, client.key, password=lambda: "")
+        return context
+
+
+def _first_certificate(pem: str) -> str:
+    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+    start = pem.find(begin)
+    stop = pem.find(end, start)
+    if start < 0 or stop < 0:
+        raise ValueError("no certificate in it")
+    return pem[start : stop + len(end)] + "\n"
+
+
+class _Tracked:
+    """Lets another thread end what this connection waits for."""
+
+    sock: Any
+    live: weakref.WeakSet[socket.socket]
+    pin: bytes | None = None
+
+    def connect(self) -> None:
+        super().connect()  # type: ignore[misc]
+        self.live.add(self.sock)
+        if self.pin is not None and hashlib.sha256(self.sock.getpeercert(binary_form=True)).digest() != self.pin:
+            raise _OtherCertificate("not the pinned certificate")
+
+
+class _Plain(_Tracked, HTTPConnection):
+    def __init__(self, *args: Any, live: weakref.WeakSet[socket.socket], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.live = live
+
+
+class _Tls(_Tracked, HTTPSConnection):
+    def __init__(
+        self, *args: Any, live: weakref.WeakSet[socket.socket], pin: bytes | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.live = live
+        self.pin = pin
+
+
+class _PlainPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Plain
+
+
+class _TlsPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _Tls
+
+    def _validate_conn(self, conn: Any) -> None:
+        # the library's would warn that nothing is verified; with a pin our connection class verifies more than a chain
+        if conn.is_closed:
+            conn.connect()
+
+
+class Response:
+    """An answer whose body has not been read yet. Close it, or use it as a context manager."""
+
+    def __init__(self, raw: urllib3.BaseHTTPResponse, url: Url, piece: int) -> None:
+        self._raw = raw
+        self._piece = piece
+        self.status = raw.status
+        self.url = url
+
+    def header(self, name: str) -> str:
+        """The header's value, or an empty text.
+
+        Raises:
+            BadAnswer: control characters in it.
+        """
+        value = self._raw.headers.get(name, "")
+        if not value.isprintable():
+            raise BadAnswer(f"{self.url.shown} sent a header {name} with control characters in it")
+        return value.strip()
+
+    def read(self) -> bytes:
+        """The next bytes of the body as they come, without decoding; empty at its end.
+
+        Raises:
+            ConnectionFailed: cut off or silent for too long.
+        """
+        try:
+            return self._raw.read1(self._piece, decode_content=False)
+        except (HTTPError, OSError, ValueError) as exc:
+            raise ConnectionFailed(f"The connection to {self.url.origin} broke: {_reason(exc)}") from exc
+
+    def close(self) -> None:
+        with suppress(HTTPError, OSError):
+            self._raw.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Http:
+    """Connections to one remote, and to where it redirects. One thread uses it; close it, or use it in ``with``.
+
+    ``roam`` says whether a redirect may leave the origin when there is no allow-list.
+    """
+
+    def __init__(self, home: Origin, trust: Trust, policy: DownloadPolicy, user_agent: str, *, roam: bool) -> None:
+        self.home = home
+        self.policy = policy
+        self._trust = trust
+        self._user_agent = user_agent
+        self._roam = roam
+        self._pools: dict[Origin, urllib3.HTTPConnectionPool] = {}
+        self._live: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+        self._pin_is_ca = False
+        self.aborted = False
+
+    def check(self, origin: Origin, *, secure: bool) -> None:
+        """Raise unless a packet may be sent to ``origin``; ``secure``: this download began over HTTPS.
+
+        Raises:
+            Forbidden: the administrator's list excludes it, or there is none and it may not leave home.
+            BadAnswer: it would leave HTTPS.
+        """
+        if secure and origin.scheme != "https":
+            raise BadAnswer(f"{self.home} leads from HTTPS to plain HTTP ({origin}), which is not followed")
+        if self.policy.allow_host is not None:
+            if not self.policy.allow_host(origin.host):
+                raise Forbidden(
+                    f"Images may not be fetched from {origin.host}: it is not on this server's list of allowed hosts"
+                )
+        elif origin != self.home and not self._roam:
+            raise Forbidden(
+                f"{self.home} leads to another server ({origin}), which is not allowed for it",
+                hint="an administrator can put that host on the list of allowed hosts",
+            )
+
+    def open(self, method: str, url: Url, headers: Mapping[str, str] | None = None) -> Response:
+        """Send a request, follow its redirects, return the final answer.
+
+        Raises:
+            ConnectionFailed, Untrusted, BadAnswer, Forbidden: see :meth:`check` and the port.
+        """
+        secure = url.origin.scheme == "https"
+        for _ in range(self.policy.redirects + 1):
+            self.check(url.origin, secure=secure)
+            response = self._once(method, url, dict(headers or {}))
+            if response.status not in _REDIRECTS:
+                return response
+            try:
+                location = response.header("Location")
+            finally:
+                response.close()
+            if not location:
+                raise BadAnswer(f"{url.shown} redirects, but does not say where to")
+            url = url.join(location)
+            secure = secure or url.origin.scheme == "https"
+        raise BadAnswer(f"{url.origin} redirects more than {self.policy.redirects} times")
+
+    def _once(self, method: str, url: Url, headers: dict[str, str]) -> Response:
+        headers.setdefault("Accept-Encoding", "identity")
+        headers["User-Agent"] = self._user_agent
+        authorization = self._trust.credentials.authorization if self._trust.credentials else None
+        if authorization and url.origin == self.home and url.origin.scheme == "https":
+            headers["Authorization"] = authorization.header()
+        try:
+            try:
+                raw = self._send(method, url, headers)
+            except _OtherCertificate:
+                if self._pin_is_ca or not _is_ca(self._trust.pin_pem or ""):
+                    raise
+                self._pin_is_ca = True
+                self._pools.pop(url.origin).close()
+                raw = self._send(method, url, headers)
+        except (HTTPError, OSError, ValueError) as exc:
+            raise self._translated(exc, url) from exc
+        return Response(raw, url, _TLS_PIECE if url.origin.scheme == "https" else _PLAIN_PIECE)
+
+    def _send(self, method: str, url: Url, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
+        return self._pool(url.origin).urlopen(
+            method,
+            url.target,
+            headers=headers,
+            redirect=False,
+            retries=False,
+            assert_same_host=False,
+            preload_content=False,
+            decode_content=False,
+        )
+
+    def _pool(self, origin: Origin) -> urllib3.HTTPConnectionPool:
+        if origin in self._pools:
+            return self._pools[origin]
+        timeout = urllib3.Timeout(connect=self.policy.connect_timeout, read=self.policy.stall_timeout)
+        pool: urllib3.HTTPConnectionPool
+        if origin.scheme == "http":
+            pool = _PlainPool(origin.host, origin.port, timeout=timeout, maxsize=1, live=self._live)
+        else:
+            pin = self._trust.pin if origin == self.home and not self._pin_is_ca else None
+            kind = "pinned" if pin else "home" if origin == self.home else "elsewhere"
+            pool = _TlsPool(
+                origin.host,
+                origin.port,
+                timeout=timeout,
+                maxsize=1,
+                ssl_context=self._trust.context(kind),
+                # the library takes its own default for the context's otherwise
+                cert_reqs="CERT_NONE" if pin else "CERT_REQUIRED",
+                assert_hostname=False if pin else None,
+                live=self._live,
+                pin=pin,
+            )
+        self._pools[origin] = pool
+        return pool
+
+    def _translated(self, exc: Exception, url: Url) -> ConnectionFailed:
+        where = f"Failed to connect to {url.origin}"
+        if isinstance(exc, _OtherCertificate):
+            return Untrusted(
+                f"{url.origin} shows another certificate than the one pinned for it",
+                hint="if its certificate was renewed on purpose, remove the remote and add it again",
+            )
+        if isinstance(exc, SSLError) or isinstance(exc.__cause__, ssl.SSLError):
+            inner = exc.args[0] if exc.args else exc
+            if isinstance(inner, ssl.SSLCertVerificationError):
+                return Untrusted(f"{where}: its certificate isn't trusted: {inner.verify_message}")
+            return ConnectionFailed(f"{where}: {_reason(exc)}")
+        return ConnectionFailed(f"{where}: {_reason(exc)}")
+
+    @contextmanager
+    def watching(self, cancelled: Cancelled) -> Iterator[None]:
+        """Within it, ``cancelled()`` turning true ends a wait for the network at once."""
+        done = threading.Event()
+
+        def watch() -> None:
+            while not done.wait(SLICE):
+                if cancelled():
+                    self.abort()
+                    return
+
+        thread = threading.Thread(target=watch, name="download-watch", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+    def abort(self) -> None:
+        """Break all connections, from any thread."""
+        self.aborted = True
+        for sock in list(self._live):
+            with suppress(OSError):
+                # not SSLSocket's own, which would let a reader see ciphertext
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        for pool in self._pools.values():
+            pool.close()
+        self._pools.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _is_ca(pem: str) -> bool:
+    from cryptography import x509
+
+    try:
+        certificate = x509.load_pem_x509_certificate(_first_certificate(pem).encode())
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except (ValueError, x509.ExtensionNotFound):
+        return False
+
+
+def _reason(exc: BaseException) -> str:
+    """In a few words, without addresses of objects and without URLs (a query may hold a secret)."""
+    inner: BaseException = exc
+    for _ in range(6):
+        below = inner.__cause__ or next((arg for arg in inner.args if isinstance(arg, BaseException)), None)
+        if below is None or isinstance(inner, ssl.SSLError):
+            break
+        inner = below
+    if isinstance(exc, NameResolutionError) or isinstance(inner, socket.gaierror):
+        return "no such host"
+    if isinstance(exc, ConnectTimeoutError) and not isinstance(exc, NewConnectionError):
+        return "timed out"
+    if isinstance(exc, ReadTimeoutError | Urllib3Timeout) or isinstance(inner, TimeoutError):
+        return "no answer in time"
+    if isinstance(inner, ssl.SSLError) and inner.reason:
+        return f"TLS: {inner.reason.replace('_', ' ').lower()}"
+    if isinstance(inner, OSError) and inner.strerror:
+        return inner.strerror.lower()
+    words = type(inner).__name__
+    return {
+        "IncompleteRead": "cut off in the middle",
+        "RemoteDisconnected": "closed without an answer",
+        "BadStatusLine": "the answer is not HTTP",
+        "LineTooLong": "a line of its answer is too long",
+        "InvalidChunkLength": "cut off in the middle",
+    }.get(words, words)
