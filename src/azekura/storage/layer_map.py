@@ -1,9 +1,10 @@
 """User namespaces that say how the ids of a mount are mapped.
 
-A layer's map is the container's (``0 BASE COUNT``) and one line more, ``COUNT 0 1``: the host's root, who mounts the
-overlay and writes through it, needs a place in the map. Without it overlayfs can't make its work folder (EOVERFLOW)
-and quietly mounts read-only. On disk, what the host's root makes for itself (whiteouts, the work folder) belongs to
-id COUNT, which no container id is.
+A layer's map is the container's (``0 BASE COUNT``) and one line more, ``4294967294 0 1``: the host's root, who mounts
+the overlay and writes through it, needs a place in the map. Without it overlayfs can't make its work folder
+(EOVERFLOW) and quietly mounts read-only. On disk, what the host's root makes for itself (whiteouts, the work folder)
+belongs to that id, the last one there is. It is the same in every map, so that a volume that was mounted with one map
+can be mounted with any other: what an id outside the map owns can't even be deleted.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 from azekura.storage.port import IdMap
 
 _MOST_KEPT = 64
+_HOST_ROOT = 2**32 - 2
 
 
 class LayerMaps:
@@ -75,7 +77,7 @@ def _new_namespace(idmap: IdMap) -> int:
             child.stdin.write(b"\n")
         if child.stdout.read(1) != b"\n":
             raise OSError(None, "can't make a user namespace")
-        lines = f"0 {idmap.base} {idmap.count}\n{idmap.count} 0 1\n"
+        lines = f"0 {idmap.base} {idmap.count}\n{_HOST_ROOT} 0 1\n"
         for kind in ("uid_map", "gid_map"):
             Path(f"/proc/{child.pid}/{kind}").write_text(lines, encoding="ascii")
         return os.open(f"/proc/{child.pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
