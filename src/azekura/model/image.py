@@ -69,6 +69,15 @@ class Alias:
 
 
 @dataclass(frozen=True, slots=True)
+class AliasMove:
+    """One entry of an alias's history. ``target`` is where it pointed from then on, None where the name went away."""
+
+    target: Fingerprint | None
+    moved_at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Image:
     """Everything the catalog says about an image, but for metadata and templates, which are asked for apart.
 

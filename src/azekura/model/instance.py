@@ -63,6 +63,17 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
+class Snapshot:
+    """``name`` without the instance's; ``instance`` is the record as it was then, under the name it has today."""
+
+    name: str
+    instance: Instance
+    created_at: datetime
+    expires_at: datetime = NEVER
+    stateful: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class StoragePool:
     """A place for root file systems. ``driver``: overlay, btrfs or dir."""
 
