@@ -11,6 +11,7 @@ import pytest
 from tests.fakes.storage import FolderStorage
 
 from azekura.errors import AlreadyExists, InUse, InvalidRequest, NotFound, StorageFailed, Unsupported
+from azekura.storage.btrfs import BtrfsStorage
 from azekura.storage.dir import DirStorage
 from azekura.storage.overlay import OverlayStorage
 from azekura.storage.overlay_mount import LayerWay
@@ -23,6 +24,7 @@ MAKERS: dict[str, Callable[[Path], StorageDriver]] = {
     "overlay": OverlayStorage,
     "overlay-attached": lambda path: OverlayStorage(path, way=LayerWay.ATTACHED),
     "dir": DirStorage,
+    "btrfs": lambda path: BtrfsStorage(path, source=path.with_name("btrfs.img"), size=256 << 20),
 }
 
 
