@@ -38,6 +38,7 @@ class Running:
         self.cancel_requested = threading.Event()
         self.done = threading.Event()
         self.on_cancel: Callable[[], None] | None = None
+        self.context: Any = None  # what the creator of a token wants back when it is used; never shown
         self._last_progress = 0.0
         self.lock = threading.RLock()
 
@@ -320,7 +321,7 @@ class Operations:
 
 def _without_secrets(operation: Operation) -> Operation:
     """The operation as the catalog may keep it: secrets live in memory only (promise 7)."""
-    hidden = {"secret", "fds", "request"} & set(operation.metadata)
+    hidden = {"secret", "fds"} & set(operation.metadata)
     if not hidden:
         return operation
     return replace(operation, metadata={k: v for k, v in operation.metadata.items() if k not in hidden})

@@ -1,0 +1,1 @@
+"""The REST API, one module per resource. `table.py` lists every route."""
