@@ -7,7 +7,7 @@ from ``/proc/PID/cgroup`` and cut back to the container's own top (cgroups(7)).
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -123,14 +123,18 @@ def read_keyed(folder: Path | None, name: str) -> dict[str, str]:
     return {key: value.strip() for key, _, value in pairs}
 
 
-def sweep(folders: Iterator[Path] | list[Path]) -> None:
-    """Remove groups that hold no process any more, from the leaves up. What is still in use stays.
+def sweep(folders: Iterable[Path]) -> None:
+    """Remove groups in which no process is left, with all below them. A group in use is left whole: it may belong to
+    another daemon's container of the same name.
 
-    liblxc removes them itself; it can't after its monitor was killed.
+    liblxc removes its groups itself; it can't after its monitor was killed.
     """
     for top in set(folders):
-        for folder, _names, _files in os.walk(top, topdown=False, followlinks=False):
+        found = [Path(folder) for folder, _names, _files in os.walk(top, topdown=False)]
+        if any(read_value(folder, "cgroup.procs") for folder in found):
+            continue
+        for folder in found:
             try:
-                Path(folder).rmdir()
+                folder.rmdir()
             except OSError:
                 continue

@@ -78,10 +78,10 @@ class Helper:
             ours.sendall(body)
             streams.close_inner()
             return _await_start(ours, streams)
-        except OSError as exc:
-            raise RuntimeFailed("The container couldn't be entered: the helper process failed") from exc
-        except BaseException:
+        except BaseException as exc:
             ours.close()
+            if isinstance(exc, OSError):
+                raise RuntimeFailed("The container couldn't be entered: the helper process failed") from exc
             raise
         finally:
             theirs.close()

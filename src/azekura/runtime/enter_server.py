@@ -56,6 +56,7 @@ _SYS_KEYCTL = {"x86_64": 250, "aarch64": 219, "riscv64": 219, "ppc64le": 271, "s
 _KEYCTL_JOIN_SESSION_KEYRING = 1
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # azekura.runtime.environment's
 _NOT_EXECUTABLE, _NOT_FOUND = 126, 127
+_READY_SECONDS = 20.0
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _machine = os.uname().machine
@@ -100,8 +101,11 @@ def _keep(asker: socket.socket) -> NoReturn:
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         request, descriptors = _receive(asker)
-        pid, pidfd, terminal = _enter(request, descriptors)
-        socket.send_fds(asker, [b"P" + struct.pack("=i", pid)], [pidfd] + ([terminal] if terminal >= 0 else []))
+        pid, pidfd, terminal = _enter(request, descriptors, asker)
+        try:
+            socket.send_fds(asker, [b"P" + struct.pack("=i", pid)], [pidfd] + ([terminal] if terminal >= 0 else []))
+        except OSError:  # the asker gave up: nobody would ever own this command
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
         for descriptor in (pidfd, terminal):
             if descriptor >= 0:
                 os.close(descriptor)
@@ -135,16 +139,17 @@ def _receive(asker: socket.socket) -> tuple[dict[str, Any], list[int]]:
     return json.loads(body), descriptors
 
 
-def _enter(request: dict[str, Any], descriptors: list[int]) -> tuple[int, int, int]:
+def _enter(request: dict[str, Any], descriptors: list[int], asker: socket.socket) -> tuple[int, int, int]:
     """Go inside and start the command there. Returns (pid on the host, pidfd, terminal's master or -1)."""
     init, pidfd, streams = request["init"], descriptors[0], descriptors[1:]
     status = _read_status(init)
     groups = [_open_group(path, unified=unified) for path, unified in request["groups"]]
     label = _label(init, request["security_module"])
-    uid_map = _read(f"/proc/{init}/uid_map")
+    owner = _outside(_read(f"/proc/{init}/uid_map"), request["uid"], "user")
+    _outside(_read(f"/proc/{init}/gid_map"), request["gid"], "group")
     personality = int(_read(f"/proc/{init}/personality") or "0", 16)
     for descriptor in streams:  # or the command couldn't reopen /dev/stdout, a link to a pipe of the host's root
-        os.fchown(descriptor, _outside(uid_map, request["uid"]), -1)
+        os.fchown(descriptor, owner, -1)
     flags = 0
     for name, flag in _NAMESPACES.items():
         if os.stat(f"/proc/{init}/ns/{name}").st_ino != _own_namespaces[name]:
@@ -175,6 +180,7 @@ def _enter(request: dict[str, Any], descriptors: list[int]) -> tuple[int, int, i
     for descriptor in {*streams, host_proc} - {-1}:
         os.close(descriptor)
     child = os.pidfd_open(pid)
+    ours.settimeout(_READY_SECONDS)
     try:
         for descriptor in groups:
             os.write(descriptor, str(pid).encode())
@@ -183,10 +189,13 @@ def _enter(request: dict[str, Any], descriptors: list[int]) -> tuple[int, int, i
         answer = ours.recv(4096)
         if answer != b"r":
             raise _Refused(answer.decode(errors="replace") or "The container couldn't be entered: it is stopping")
-    except BaseException:
+    except BaseException as error:
         signal.pidfd_send_signal(child, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        raise
+        reason = "it doesn't respond" if isinstance(error, TimeoutError) else str(error)
+        _say(asker, str(error) if isinstance(error, _Refused) else f"The container couldn't be entered: {reason}")
+        asker.close()
+        os.waitpid(pid, 0)  # if it was frozen meanwhile, this is when it is thawed
+        os._exit(0)
     ours.close()
     return pid, child, master
 
@@ -216,7 +225,7 @@ def _open_group(path: str, *, unified: bool) -> int:
 
 
 def _label(init: int, module: str) -> str:
-    """init's label, which the command shall get; empty when it is confined by none."""
+    """What to write so that the command gets init's label; empty when there is nothing to change."""
     if not module:
         return ""
     path = f"/proc/{init}/attr/apparmor/current" if module == "apparmor" else f"/proc/{init}/attr/current"
@@ -224,15 +233,16 @@ def _label(init: int, module: str) -> str:
     if module == "apparmor":
         text = text.rpartition(" (")[0] or text
         return "" if text == "unconfined" else f"exec {text}"
-    return text
+    return "" if text == _read("/proc/self/attr/current").strip("\0\n ") else text
 
 
-def _outside(uid_map: str, uid: int) -> int:
-    for line in uid_map.splitlines():
+def _outside(id_map: str, number: int, kind: str) -> int:
+    """The host's number for an id of the container."""
+    for line in id_map.splitlines():
         inside, outside, count = map(int, line.split())
-        if inside <= uid < inside + count:
-            return outside + uid - inside
-    raise _Refused(f"The container has no user id {uid}")
+        if inside <= number < inside + count:
+            return outside + number - inside
+    raise _Refused(f"The container has no {kind} id {number}")
 
 
 def _limits(init: int) -> list[tuple[int, tuple[int, int]]]:

@@ -13,28 +13,19 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from azekura.errors import InUse, InvalidRequest, RuntimeFailed
-from azekura.runtime import lxc_start, record, seccomp
+from azekura.runtime import lxc_start, record, seccomp, shutdown
 from azekura.runtime.cgroups import V2, groups_of, sweep
-from azekura.runtime.config import render
 from azekura.runtime.enter import Helper, Target
 from azekura.runtime.executed import Executed
 from azekura.runtime.host import Host, examine
 from azekura.runtime.limits import apply, lifted, missing, settings
 from azekura.runtime.network import Interface, read_interfaces
 from azekura.runtime.port import ContainerSpec, ContainerState, Event, ExecRequest, Limits, Watcher
-from azekura.runtime.processes import (
-    Process,
-    has_ended,
-    identify,
-    init_below,
-    parse_signal,
-    send_signal,
-    shutdown_signal,
-)
+from azekura.runtime.processes import Process, has_ended, hold, identify, parse_signal, send_signal, shutdown_signal
 from azekura.runtime.record import Record
 from azekura.runtime.usage import is_frozen, read_usage, set_frozen
 from azekura.runtime.watcher import PidfdWatcher
@@ -43,10 +34,6 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
 _HALT_SIGNAL = re.compile(r"^\s*lxc\.signal\.halt\s*=\s*(\S+)\s*$", re.MULTILINE)
 _CONSOLE_LOG = re.compile(r"^lxc\.console\.logfile\s*=\s*(.+?)\s*$", re.MULTILINE)
 _CONSOLE_BYTES = 1 << 20
-_ASK_AGAIN_SECONDS = 1.0
-"""A halt signal that comes while systemd boots is lost: it is sent again this often."""
-_KILL_SECONDS = 30.0
-_INIT_SECONDS = 2.0
 _EARLY_END_SECONDS = 0.002
 
 _log = logging.getLogger(__name__)
@@ -115,20 +102,11 @@ class LxcRuntime:
             try:
                 self._run_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
                 folder.mkdir(mode=0o711, exist_ok=True)
-                if record.find_running(folder):
+                if record.await_init(folder):
                     raise InUse(f'The container "{spec.name}" is running already')
-                running = self._start(spec, folder)
+                self._start(spec, folder)
             except OSError as exc:
                 raise RuntimeFailed(f"The container couldn't be started: {exc.strerror}: {exc.filename}") from exc
-            try:
-                with self._lock:
-                    self._running[spec.name] = running
-                self._watcher.add(spec.name, running.record.monitor, running.record.init)
-            except ProcessLookupError:
-                with self._lock:
-                    self._running.pop(spec.name, None)
-                self._clean(spec.name, running)
-                raise RuntimeFailed(_ended_at_once(spec)) from None
 
     @contextlib.contextmanager
     def _claim(self, name: str) -> Iterator[None]:
@@ -140,74 +118,69 @@ class LxcRuntime:
             self._starting.add(name)
         try:
             if running:
-                running.gone.wait(_KILL_SECONDS)
+                running.gone.wait(shutdown.KILL_SECONDS)
             yield
         finally:
             with self._lock:
                 self._starting.discard(name)
 
-    def _start(self, spec: ContainerSpec, folder: Path) -> _Running:
-        if self._host.lxc_start is None:
-            self.check()
-            raise RuntimeFailed("Containers can't be run here: lxc-start is missing")
-        policy = self._run_dir / ".seccomp"
-        record.write_whole(policy, seccomp.POLICY)
-        record.write_whole(folder / "config", render(spec, self._host, seccomp_policy=policy))
-        record.erase(folder)
-        for log in (spec.log, spec.console_log):
-            lxc_start.truncate(log)
-        path = lxc_start.search_path(lxc_start.program_folder(self._run_dir, self._host), spec.raw_lxc)
+    def _start(self, spec: ContainerSpec, folder: Path) -> None:
         try:
-            lxc_start.run(self._host.lxc_start, folder, path=path, log=spec.log)
+            monitor, init = lxc_start.start(spec, folder, self._host)
         except RuntimeFailed:
             self._sweep_after_failure(folder)
             raise
-        found = _await_init(folder)
-        if found is None:
-            record.erase(folder)
-            raise RuntimeFailed(_ended_at_once(spec))
-        monitor, init = found
-        running = self._describe(spec, monitor, init)
-        self._verify(spec, running)
-        record.save(folder, running.record)
-        return running
-
-    def _describe(self, spec: ContainerSpec, monitor: Process, init: Process) -> _Running:
-        groups = groups_of(init.pid, self._host.hierarchies)
-        mine = _own(groups, groups_of(monitor.pid, self._host.hierarchies))
         halt = _HALT_SIGNAL.findall(spec.raw_lxc)
-        return _Running(
-            Record(
-                monitor=monitor,
-                init=init,
-                console_log=str(spec.console_log),
-                log=str(spec.log),
-                groups=mine,
-                halt_signal=parse_signal(halt[-1]) if halt else None,
-            ),
-            groups,
-        )
+        running = self._describe(monitor, init, halt_signal=parse_signal(halt[-1]) if halt else None)
+        try:
+            self._verify(spec, running)
+            self._track(folder, running)
+        except (OSError, RuntimeFailed) as exc:
+            _end(running)
+            self._clean(spec.name, running)
+            if isinstance(exc, ProcessLookupError):
+                raise RuntimeFailed(lxc_start.ended_at_once(spec)) from None
+            raise
+
+    def _describe(self, monitor: Process, init: Process, *, halt_signal: int | None) -> _Running:
+        groups = groups_of(init.pid, self._host.hierarchies)
+        ours = {*groups.values(), *groups_of(monitor.pid, self._host.hierarchies).values()}
+        swept = sorted(str(path) for path in ours if path.name.startswith(("lxc.payload.", "lxc.monitor.")))
+        return _Running(Record(monitor, init, tuple(swept), halt_signal), groups)
 
     def _verify(self, spec: ContainerSpec, running: _Running) -> None:
-        """init lives, and every limit is really in force: liblxc ignores what the host can't do."""
-        init, monitor = running.record.init, running.record.monitor
-        wanted = settings(spec.limits, self._host.hierarchies, name=spec.name)
-        with contextlib.ExitStack() as stack:
-            try:
-                init_fd = os.pidfd_open(init.pid)
-                stack.callback(os.close, init_fd)
-            except ProcessLookupError:
-                return  # add() to the watcher meets the same
-            failed = missing(wanted, running.groups)
-            if failed and not has_ended(init_fd):
-                send_signal(init_fd, signal.SIGKILL)
-                _await_end(monitor)
-                self._clean(spec.name, running)
-                raise RuntimeFailed(
-                    f"The container couldn't be started: the limit {failed.file} = {failed.value} has no effect here"
-                )
-            if has_ended(init_fd, timeout=_EARLY_END_SECONDS):
-                _await_end(monitor)
+        """init lives, and every limit is really in force: liblxc ignores what the host can't do.
+
+        Raises:
+            ProcessLookupError: it has ended.
+            RuntimeFailed: a limit has no effect.
+        """
+        failed = missing(settings(spec.limits, self._host.hierarchies, name=spec.name), running.groups)
+        init = os.pidfd_open(running.record.init.pid)
+        try:
+            if has_ended(init, timeout=_EARLY_END_SECONDS):
+                raise ProcessLookupError
+        finally:
+            os.close(init)
+        if failed:
+            raise RuntimeFailed(
+                f"The container couldn't be started: the limit {failed.file} = {failed.value} has no effect here"
+            )
+
+    def _track(self, folder: Path, running: _Running) -> None:
+        """Raises:
+        ProcessLookupError: it has ended.
+        """
+        record.save(folder, running.record)
+        with self._lock:
+            self._running[folder.name] = running
+        try:
+            self._watcher.add(folder.name, running.record.monitor, running.record.init)
+        except ProcessLookupError:
+            with self._lock:
+                self._running.pop(folder.name, None)
+            running.gone.set()
+            raise
 
     # -- stop, freeze
 
@@ -217,35 +190,20 @@ class LxcRuntime:
             return True
         monitor = self._watcher.duplicate_monitor(name)
         if monitor < 0:
-            running.gone.wait(_KILL_SECONDS)
+            running.gone.wait(shutdown.KILL_SECONDS)
             return True
         try:
-            stopped = self._kill(name, running, monitor) if force else self._halt(name, running, monitor, timeout)
+            signal_init = partial(self._signal_init, name)
+            if force:
+                shutdown.kill(signal_init, running.groups, monitor)
+            else:
+                shutdown.thaw(running.groups)
+                if not shutdown.halt(signal_init, running.record.halt_signal, monitor, timeout):
+                    return False
         finally:
             os.close(monitor)
-        if stopped:
-            running.gone.wait(_KILL_SECONDS)
-        return stopped
-
-    def _kill(self, name: str, running: _Running, monitor: int) -> bool:
-        self._thaw(running)
-        end = time.monotonic() + _KILL_SECONDS
-        while time.monotonic() < end:
-            self._signal_init(name, signal.SIGKILL)
-            if has_ended(monitor, timeout=_ASK_AGAIN_SECONDS):
-                return True
-        raise RuntimeFailed(f"The container couldn't be killed within {_KILL_SECONDS:.0f} seconds")
-
-    def _halt(self, name: str, running: _Running, monitor: int, timeout: float | None) -> bool:
-        self._thaw(running)
-        end = None if timeout is None else time.monotonic() + timeout
-        while True:
-            self._signal_init(name, running.record.halt_signal)
-            left = None if end is None else end - time.monotonic()
-            if has_ended(monitor, timeout=_ASK_AGAIN_SECONDS if left is None else min(left, _ASK_AGAIN_SECONDS)):
-                return True
-            if left is not None and left <= _ASK_AGAIN_SECONDS:
-                return False
+        running.gone.wait(shutdown.KILL_SECONDS)
+        return True
 
     def _signal_init(self, name: str, number: int | None) -> None:
         pid, pidfd = self._watcher.duplicate_init(name)
@@ -255,11 +213,6 @@ class LxcRuntime:
             send_signal(pidfd, number or shutdown_signal(pid))
         finally:
             os.close(pidfd)
-
-    def _thaw(self, running: _Running) -> None:
-        """A frozen container takes no signal, and a frozen cgroup v1 group takes seconds to die."""
-        if is_frozen(running.groups):
-            set_frozen(running.groups, False)
 
     def freeze(self, name: str) -> None:
         set_frozen(self._require(name).groups, True)
@@ -347,38 +300,23 @@ class LxcRuntime:
 
     def _adopt(self, folder: Path) -> bool:
         old = record.load(folder)
-        alive = record.find_running(folder)
+        alive = record.await_init(folder)
         if alive is None:
             if old:
-                sweep([Path(path) for path in old.groups])
+                sweep(map(Path, old.groups))
             record.erase(folder)
             return False
-        monitor, init = alive
-        groups = groups_of(init.pid, self._host.hierarchies)
-        fresh = Record(
-            monitor=monitor,
-            init=init,
-            console_log=old.console_log if old else "",
-            log=old.log if old else "",
-            groups=_own(groups, groups_of(monitor.pid, self._host.hierarchies)),
-            halt_signal=old.halt_signal if old else None,
-        )
-        record.save(folder, fresh)
-        running = _Running(fresh, groups)
-        with self._lock:
-            self._running[folder.name] = running
+        running = self._describe(*alive, halt_signal=old.halt_signal if old else None)
         try:
-            self._watcher.add(folder.name, monitor, init)
+            self._track(folder, running)
         except ProcessLookupError:
-            with self._lock:
-                self._running.pop(folder.name, None)
             self._clean(folder.name, running)
             return False
         return True
 
     def forget(self, name: str) -> None:
         folder = self._folder(name)
-        if self._get(name) or (folder.is_dir() and record.find_running(folder)):
+        if self._get(name) or (folder.is_dir() and record.await_init(folder)):
             raise InUse("The container is running")
         try:
             shutil.rmtree(folder)
@@ -401,7 +339,7 @@ class LxcRuntime:
         if running:
             old = running.record
             running.groups = groups_of(init.pid, self._host.hierarchies) or running.groups
-            running.record = Record(old.monitor, init, old.console_log, old.log, old.groups, old.halt_signal)
+            running.record = Record(old.monitor, init, old.groups, old.halt_signal)
             try:
                 record.save(self._folder(name), running.record)
             except OSError:
@@ -434,58 +372,26 @@ class LxcRuntime:
 
     def _clean(self, name: str, running: _Running) -> None:
         """Needed only where liblxc couldn't: its monitor may have been killed."""
-        sweep([Path(path) for path in running.record.groups])
+        sweep(map(Path, running.record.groups))
         record.erase(self._run_dir / name)
 
     def _sweep_after_failure(self, folder: Path) -> None:
         record.erase(folder)
         names = (f"lxc.payload.{folder.name}", f"lxc.monitor.{folder.name}")
         mounts = [*self._host.hierarchies.v1.values(), self._host.hierarchies.v2]
-        sweep([mount.point / name for mount in mounts if mount for name in names if (mount.point / name).is_dir()])
+        sweep(mount.point / name for mount in mounts if mount for name in names)
 
 
-def _own(*several: dict[str, Path]) -> tuple[str, ...]:
-    """The folders among these that liblxc made."""
-    return tuple(
-        sorted(
-            {
-                str(path)
-                for groups in several
-                for path in groups.values()
-                if path.name.startswith(("lxc.payload.", "lxc.monitor."))
-            }
-        )
-    )
-
-
-def _await_init(folder: Path) -> tuple[Process, Process] | None:
-    """(monitor, init) right after lxc-start said yes; None when the container has ended already."""
-    end = time.monotonic() + _INIT_SECONDS
-    while True:
-        monitor = record.find_monitor(folder)
-        if monitor is None:
-            return None
-        init = init_below(monitor.pid)
-        if init:
-            return monitor, init
-        if time.monotonic() > end:
-            return None
-        time.sleep(0.001)
-
-
-def _await_end(process: Process) -> None:
-    end = time.monotonic() + _KILL_SECONDS
-    while identify(process.pid) == process and time.monotonic() < end:
-        time.sleep(0.005)
-
-
-def _ended_at_once(spec: ContainerSpec) -> str:
-    """An init that can't live: the reason is on the console, if anywhere."""
-    said = lxc_start.tail(spec.console_log, 1024).decode(errors="replace").strip().splitlines()
-    reason = lxc_start.first_error(spec.log, "") if spec.log.exists() and spec.log.stat().st_size else ""
-    parts = ["The container couldn't be started: its init ended at once"]
-    if reason:
-        parts.append(reason)
-    if said:
-        parts.append(f"the console's last words: {said[-1].strip()}")
-    return "; ".join(parts)
+def _end(running: _Running) -> None:
+    """Kill what was just started, and wait until its monitor has cleaned up."""
+    monitor = running.record.monitor
+    end = time.monotonic() + shutdown.KILL_SECONDS
+    while identify(monitor.pid) == monitor and time.monotonic() < end:
+        try:
+            init = hold(running.record.init)
+        except ProcessLookupError:
+            time.sleep(0.005)
+            continue
+        send_signal(init, signal.SIGKILL)
+        has_ended(init, timeout=1)
+        os.close(init)

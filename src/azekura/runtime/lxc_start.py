@@ -1,4 +1,4 @@
-"""Running ``lxc-start`` and finding out why it failed."""
+"""Starting a container with ``lxc-start``, and finding out why it failed."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ import subprocess
 from pathlib import Path
 
 from azekura.errors import RuntimeFailed
+from azekura.runtime import record, seccomp
+from azekura.runtime.config import render
 from azekura.runtime.host import Host
-from azekura.runtime.record import PID_FILE
+from azekura.runtime.port import ContainerSpec
+from azekura.runtime.processes import Process
 
 _START_SECONDS = 120.0
 _TAIL = 4096
@@ -18,33 +21,60 @@ _MESSAGE = re.compile(r"^lxc(?:-start)?\s+\S+\s+\S+\s+ERROR\s+\S+ - (?:[\w./-]+:
 _OWN_HOOKS = re.compile(r"^\s*lxc\.(hook\.|include|net\.\d+\.script\.)", re.MULTILINE)
 
 
-def program_folder(run_dir: Path, host: Host) -> Path:
-    """The PATH for liblxc: a folder with nothing but what it needs.
+def start(spec: ContainerSpec, folder: Path, host: Host) -> tuple[Process, Process]:
+    """Start the container of ``folder`` and find its (monitor, init).
+
+    Raises:
+        InvalidRequest: a value that can't stand in a configuration.
+        RuntimeFailed: liblxc's first complaint, or an init that is gone already.
+        OSError: the folder couldn't be written to.
+    """
+    if host.lxc_start is None:
+        raise RuntimeFailed("Containers can't be run here: lxc-start is missing", hint="install the package lxc")
+    policy = folder.parent / ".seccomp"
+    record.write_whole(policy, seccomp.POLICY)
+    record.write_whole(folder / "config", render(spec, host, seccomp_policy=policy))
+    record.erase(folder)
+    for log in (spec.log, spec.console_log):
+        _truncate(log)
+    _run(host.lxc_start, folder, path=_search_path(folder.parent, host, spec.raw_lxc), log=spec.log)
+    found = record.await_init(folder)
+    if found is None:
+        raise RuntimeFailed(ended_at_once(spec))
+    return found
+
+
+def ended_at_once(spec: ContainerSpec) -> str:
+    """The sentence for an init that can't live: the reason is on the console, if anywhere."""
+    said = tail(spec.console_log, 1024).decode(errors="replace").strip().splitlines()
+    reason = first_error(spec.log, "")
+    sentence = "The container couldn't be started: its init ended at once"
+    if reason:
+        sentence += f"; {reason}"
+    if said:
+        sentence += f"; the console's last line is: {said[-1].strip()}"
+    return sentence
+
+
+def _search_path(run_dir: Path, host: Host, raw_lxc: str) -> str:
+    """PATH for liblxc: a folder with nothing but what it needs, but a usual one for the administrator's own hooks.
 
     Without ``newuidmap`` there it writes the id map itself, which root may: five milliseconds less, and no
     /etc/subuid entry is needed.
     """
+    if _OWN_HOOKS.search(raw_lxc):
+        return "/usr/sbin:/usr/bin:/sbin:/bin"
     folder = run_dir / ".programs"
     folder.mkdir(mode=0o711, exist_ok=True)
-    if host.apparmor_parser:
-        link = folder / "apparmor_parser"
+    link = folder / "apparmor_parser"
+    if host.apparmor_parser and not link.exists():
         link.unlink(missing_ok=True)
         link.symlink_to(host.apparmor_parser)
-    return folder
+    return str(folder)
 
 
-def search_path(programs: Path, raw_lxc: str) -> str:
-    """PATH for one start: the administrator's own hooks get a usual one."""
-    return "/usr/sbin:/usr/bin:/sbin:/bin" if _OWN_HOOKS.search(raw_lxc) else str(programs)
-
-
-def run(program: Path, folder: Path, *, path: str, log: Path) -> str:
-    """Start the container whose configuration lies in ``folder``; returns what lxc-start wrote to stderr.
-
-    Raises:
-        RuntimeFailed: it said no, or didn't answer in two minutes.
-    """
-    command = [str(program), "-P", str(folder.parent), "-n", folder.name, "-d", "-p", str(folder / PID_FILE)]
+def _run(program: Path, folder: Path, *, path: str, log: Path) -> None:
+    command = [str(program), "-P", str(folder.parent), "-n", folder.name, "-d", "-p", str(folder / record.PID_FILE)]
     try:
         process = subprocess.Popen(
             command,
@@ -63,14 +93,14 @@ def run(program: Path, folder: Path, *, path: str, log: Path) -> str:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         raise RuntimeFailed(f"The container didn't start within {_START_SECONDS:.0f} seconds") from exc
-    said = raw.decode(errors="replace")
     if process.returncode != 0:
-        raise RuntimeFailed(f"The container couldn't be started: {first_error(log, said)}")
-    return said
+        reason = first_error(log, raw.decode(errors="replace")) or "liblxc gave no reason"
+        raise RuntimeFailed(f"The container couldn't be started: {reason}")
 
 
 def first_error(log: Path, said: str) -> str:
-    """liblxc's first ERROR line: later ones are consequences. Falls back to stderr (an unknown key logs nothing)."""
+    """liblxc's first ERROR line: later ones are consequences. Falls back to what it ``said`` on stderr, as an unknown
+    key leaves the log empty. Empty when there is nothing at all."""
     for text in (_read_start(log), said):
         lines = text.splitlines()
         for line in lines:
@@ -80,7 +110,7 @@ def first_error(log: Path, said: str) -> str:
         plain = next((line.strip() for line in lines if " ERROR " in line or "rror:" in line), "")
         if plain:
             return plain.rpartition(" - ")[2]
-    return said.strip().splitlines()[0] if said.strip() else "liblxc gave no reason"
+    return said.strip().splitlines()[0] if said.strip() else ""
 
 
 def _read_start(path: Path, limit: int = 1 << 18) -> str:
@@ -103,7 +133,7 @@ def tail(path: Path, limit: int = _TAIL) -> bytes:
         return file.read(limit)
 
 
-def truncate(path: Path) -> None:
+def _truncate(path: Path) -> None:
     """An empty file for liblxc to write to, readable by root alone; never through a link."""
     path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
     path.unlink(missing_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from azekura.runtime.processes import Process, command_line, identify, init_belo
 _FILE = "running.json"
 PID_FILE = "monitor.pid"
 """Written by liblxc's monitor itself: enough to find a container whose record was never written."""
+_INIT_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +23,6 @@ class Record:
 
     monitor: Process
     init: Process
-    console_log: str
-    log: str
     groups: tuple[str, ...] = ()
     halt_signal: int | None = None
 
@@ -32,8 +32,6 @@ def save(folder: Path, record: Record) -> None:
     document = {
         "monitor": [record.monitor.pid, record.monitor.started],
         "init": [record.init.pid, record.init.started],
-        "console_log": record.console_log,
-        "log": record.log,
         "groups": list(record.groups),
         "halt_signal": record.halt_signal,
     }
@@ -56,8 +54,6 @@ def load(folder: Path) -> Record | None:
         return Record(
             monitor=Process(*map(int, document["monitor"])),
             init=Process(*map(int, document["init"])),
-            console_log=str(document["console_log"]),
-            log=str(document["log"]),
             groups=tuple(map(str, document["groups"])),
             halt_signal=None if document["halt_signal"] is None else int(document["halt_signal"]),
         )
@@ -66,16 +62,20 @@ def load(folder: Path) -> Record | None:
 
 
 def erase(folder: Path) -> None:
-    """It isn't running any more. The console's path stays known through :func:`remember_console`."""
+    """It isn't running any more."""
     for name in (_FILE, PID_FILE):
         (folder / name).unlink(missing_ok=True)
 
 
 def find_monitor(folder: Path) -> Process | None:
-    """The living monitor of the container of ``folder``, by the file it wrote itself; None when there is none.
+    """The living monitor of the container of ``folder``; None when there is none.
 
-    Its command line tells it from another process with the same number: liblxc names it ``[lxc monitor] PATH NAME``.
+    Known from our record, or else from the file that the monitor wrote itself, should we have died in between. Then
+    its command line tells it from another process with the same pid: liblxc names it ``[lxc monitor] PATH NAME``.
     """
+    known = load(folder)
+    if known and identify(known.monitor.pid) == known.monitor:
+        return known.monitor
     try:
         pid = int((folder / PID_FILE).read_text())
     except (OSError, ValueError):
@@ -86,11 +86,17 @@ def find_monitor(folder: Path) -> Process | None:
     return None
 
 
-def find_running(folder: Path) -> tuple[Process, Process] | None:
-    """(monitor, init) of the container of ``folder`` if it is running now, whatever the record says."""
-    record = load(folder)
-    monitor = record.monitor if record and identify(record.monitor.pid) == record.monitor else find_monitor(folder)
-    if monitor is None:
-        return None
-    init = init_below(monitor.pid)
-    return (monitor, init) if init else None
+def await_init(folder: Path) -> tuple[Process, Process] | None:
+    """(monitor, init) of the container of ``folder``; None when it isn't running.
+
+    Waits a moment where there is a monitor without init: liblxc is between two boots, or cleaning up.
+    """
+    end = time.monotonic() + _INIT_SECONDS
+    while monitor := find_monitor(folder):
+        init = init_below(monitor.pid)
+        if init:
+            return monitor, init
+        if time.monotonic() > end:
+            return None
+        time.sleep(0.001)
+    return None

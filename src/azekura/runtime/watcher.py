@@ -91,6 +91,8 @@ class PidfdWatcher:
     def close(self) -> None:
         """End the thread and close all descriptors."""
         with self._lock:
+            if self._closing:
+                return
             self._closing = True
             thread = self._thread
         os.write(self._wake_write, b"x")
