@@ -1,1 +1,12 @@
-"""The pongo2 dialect of image templates: lexer, parser, renderer, filters. No file access exists here."""
+"""The template dialect of LXD's images (pongo2): :func:`render` and :func:`check`. No file access exists here.
+
+A template is lexed, parsed into a flat program (:mod:`.parser`, :mod:`.expressions`, :mod:`.tags`) and run by a machine
+(:mod:`.machine`) on a closed set of values (:mod:`.values`), within :class:`Limits`.
+"""
+
+from azekura.templates.context import TemplateContext
+from azekura.templates.failure import TemplateFailed
+from azekura.templates.limits import Limits
+from azekura.templates.render import check, render
+
+__all__ = ["Limits", "TemplateContext", "TemplateFailed", "check", "render"]
