@@ -13,6 +13,8 @@ from azekura.catalog.session import Row, Session
 from azekura.model.fingerprint import Fingerprint
 from azekura.model.image import Alias, ImageType
 
+# a plain dictionary: an enumeration's call costs a microsecond, and lists are long
+IMAGE_TYPES = {type_.value: type_ for type_ in ImageType}
 IMAGE_DELETED = "image deleted"
 IMAGE_UNDELETED = "image undeleted"
 
@@ -22,7 +24,7 @@ ALIAS_COLUMNS = (aliases.c.name, aliases.c.fingerprint, aliases.c.description, a
 def alias_from_row(row: Row) -> Alias:
     """The alias of a row of ``ALIAS_COLUMNS``."""
     name, fingerprint, description, type_ = row
-    return Alias(name, Fingerprint(fingerprint), description, ImageType(type_))
+    return Alias(name, Fingerprint(fingerprint), description, IMAGE_TYPES[type_])
 
 
 def alias_values(alias: Alias) -> dict[str, Any]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
 from typing import Any
 
+from azekura.catalog.alias_rows import IMAGE_TYPES
 from azekura.catalog.columns import (
     from_json,
     from_moment,
@@ -15,12 +18,11 @@ from azekura.catalog.columns import (
 from azekura.catalog.schema import images
 from azekura.catalog.session import Row
 from azekura.model.fingerprint import Fingerprint
-from azekura.model.image import Alias, Image, ImageFile, ImageFiles, ImageType, SplitFiles, UnifiedFiles
+from azekura.model.image import Alias, Image, ImageFile, ImageFiles, SplitFiles, UnifiedFiles
 from azekura.model.source import ImageSource, Origin, Protocol
 
-# plain dictionaries: an enumeration's call costs a microsecond, and lists are long
-_TYPES = {type_.value: type_ for type_ in ImageType}
 _ORIGINS = {origin.value: origin for origin in Origin}
+_PROTOCOLS = {protocol.value: protocol for protocol in Protocol}
 
 IMAGE_COLUMNS = (
     images.c.fingerprint,
@@ -53,8 +55,8 @@ IMAGE_COLUMNS = (
 )
 
 
-def image_from_row(row: Row, aliases: tuple[Alias, ...]) -> Image:
-    """The image of a row of ``IMAGE_COLUMNS``."""
+def image_from_row(row: Row, alias_rows: Sequence[Row]) -> Image:
+    """The image of a row of ``IMAGE_COLUMNS``, and its aliases of rows of ``ALIAS_COLUMNS``."""
     (
         fingerprint,
         type_,
@@ -92,27 +94,34 @@ def image_from_row(row: Row, aliases: tuple[Alias, ...]) -> Image:
             ImageFile(metadata_sha256, metadata_size, metadata_extension),
             ImageFile(rootfs_sha256, rootfs_size, rootfs_extension),
         )
+    own = Fingerprint(fingerprint)
     return Image(
-        fingerprint=Fingerprint(fingerprint),
-        type=_TYPES[type_],
-        architecture=architecture,
-        files=files,
-        created_at=from_moment(created_at),
-        uploaded_at=from_moment(uploaded_at),
-        origin=_ORIGINS[origin],
-        filename=filename,
-        public=public,
-        auto_update=auto_update,
-        cached=cached,
-        pinned=pinned,
-        expires_at=from_moment(expires_at),
-        last_used_at=from_moment(last_used_at),
-        properties=from_json(properties),
-        profiles=tuple(from_json(profiles)),
-        aliases=aliases,
-        source=None if server is None else ImageSource(server, Protocol(protocol), alias, certificate, image_type),
-        deleted_at=from_moment_or_none(deleted_at),
+        own,
+        IMAGE_TYPES[type_],
+        architecture,
+        files,
+        from_moment(created_at),
+        from_moment(uploaded_at),
+        _ORIGINS[origin],
+        filename,
+        bool(public),
+        bool(auto_update),
+        bool(cached),
+        bool(pinned),
+        from_moment(expires_at),
+        from_moment(last_used_at),
+        from_json(properties),
+        _names(profiles),
+        tuple([Alias(name, own, text, IMAGE_TYPES[kind]) for name, _, text, kind in alias_rows]),
+        None if server is None else ImageSource(server, _PROTOCOLS[protocol], alias, certificate, image_type),
+        from_moment_or_none(deleted_at),
     )
+
+
+@functools.lru_cache(maxsize=64)
+def _names(text: str) -> tuple[str, ...]:
+    """A list of profiles; nearly all images name the same."""
+    return tuple(from_json(text))
 
 
 def new_values(image: Image) -> dict[str, Any]:

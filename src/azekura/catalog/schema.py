@@ -48,7 +48,14 @@ images = sa.Table(
     sa.Column("source_certificate", Words),
     sa.Column("source_image_type", Words),
     sa.Column("pinned", sa.Boolean, nullable=False, server_default=sa.false()),
-    sa.Column("deleted_at", Moment, index=True),
+    sa.Column("deleted_at", Moment),
+    # partial: "is null" is nearly everything, and an index for it lures SQLite away from the primary key
+    sa.Index(
+        "ix_images_deleted_at",
+        "deleted_at",
+        sqlite_where=sa.text("deleted_at IS NOT NULL"),
+        postgresql_where=sa.text("deleted_at IS NOT NULL"),
+    ),
     sa.Index("ix_images_source", "source_server", "source_protocol", "source_alias"),
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from azekura.catalog.failures import translated
 
 # SQLAlchemy's Row, whose type takes other parameters in 2.1 than in 2.0; what is in it only the query knows anyway
 Row = Any
+_BATCH = 1000  # rows
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
 
@@ -40,6 +41,22 @@ class Session:
         """The first row, None where there is none."""
         rows = self.rows(statement, parameters)
         return rows[0] if rows else None
+
+    def stream(self, statement: sa.Select[Any]) -> Iterator[Row]:
+        """All rows as plain tuples, a batch at a time, straight from the driver; flags may come as 0 and 1.
+
+        For long lists: a third quicker than :meth:`rows` for 10,000, mostly since the garbage collector has no rows
+        to walk through while the values are built. Read it to its end before the next statement.
+        """
+        text = str(statement.compile(self._connection, compile_kwargs={"literal_binds": True}))
+        with translated(self.where):
+            cursor = self._connection.connection.cursor()
+            try:
+                cursor.execute(text)
+                while rows := cursor.fetchmany(_BATCH):
+                    yield from rows
+            finally:
+                cursor.close()
 
     def change(self, statement: sa.Executable, parameters: Parameters = None) -> int:
         """Run an INSERT, UPDATE or DELETE; the number of rows it touched.

@@ -20,7 +20,8 @@ down_revision = "0001"
 def upgrade() -> None:
     op.add_column("images", sa.Column("pinned", sa.Boolean, nullable=False, server_default=sa.false()))
     op.add_column("images", sa.Column("deleted_at", sa.BigInteger, nullable=True))
-    op.create_index("ix_images_deleted_at", "images", ["deleted_at"])
+    deleted = sa.text("deleted_at IS NOT NULL")
+    op.create_index("ix_images_deleted_at", "images", ["deleted_at"], sqlite_where=deleted, postgresql_where=deleted)
     moves = op.create_table(
         "alias_moves",
         sa.Column("id", Counter, primary_key=True),
