@@ -7,6 +7,7 @@ from ``/proc/PID/cgroup`` and cut back to the container's own top (cgroups(7)).
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 V2 = ""
 """The controller name under which a cgroup2 path is kept, as in the third-less line ``0::/path``."""
 
+_SWEEP_SECONDS = 2.0
 _BELOW_TOP = ("/init.scope", "/.lxc")  # where systemd and liblxc put processes below the container's own group
 
 
@@ -124,17 +126,28 @@ def read_keyed(folder: Path | None, name: str) -> dict[str, str]:
 
 
 def sweep(folders: Iterable[Path]) -> None:
-    """Remove groups in which no process is left, with all below them. A group in use is left whole: it may belong to
-    another daemon's container of the same name.
+    """Remove groups in which no process is left, with all below them; wait a moment for those that are just dying.
 
-    liblxc removes its groups itself; it can't after its monitor was killed.
+    A group in use is left whole: it may belong to another daemon's container of the same name. liblxc removes its
+    groups itself; it can't after its monitor was killed.
     """
-    for top in set(folders):
-        found = [Path(folder) for folder, _names, _files in os.walk(top, topdown=False)]
-        if any(read_value(folder, "cgroup.procs") for folder in found):
+    left = {folder for folder in folders if folder.is_dir()}
+    end = time.monotonic() + _SWEEP_SECONDS
+    while left:
+        for top in left:
+            _remove_if_empty(top)
+        left = {folder for folder in left if folder.is_dir()}
+        if not left or time.monotonic() > end:
+            return
+        time.sleep(0.01)
+
+
+def _remove_if_empty(top: Path) -> None:
+    found = [Path(folder) for folder, _names, _files in os.walk(top, topdown=False)]
+    if any(read_value(folder, "cgroup.procs") for folder in found):
+        return
+    for folder in found:
+        try:
+            folder.rmdir()
+        except OSError:
             continue
-        for folder in found:
-            try:
-                folder.rmdir()
-            except OSError:
-                continue

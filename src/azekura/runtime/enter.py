@@ -69,24 +69,29 @@ class Helper:
         """
         body = _body(target, request)
         streams = _Streams(interactive=request.interactive)
+        try:
+            try:
+                return self._ask(target, body, streams)
+            except (ConnectionResetError, BrokenPipeError):
+                # it died with our request unread, so nothing was run: ask the next one
+                return self._ask(target, body, streams)
+        except OSError as exc:
+            raise RuntimeFailed("The container couldn't be entered: the helper process failed") from exc
+        finally:
+            streams.close()
+
+    def _ask(self, target: Target, body: bytes, streams: _Streams) -> Executed:
         ours, theirs = socket.socketpair()
         try:
-            self._hand_over(theirs)
-            theirs.close()
+            with theirs:
+                self._hand_over(theirs)
             ours.settimeout(_ANSWER_SECONDS)
             socket.send_fds(ours, [struct.pack("=I", len(body))], [target.pidfd, *streams.inner])
             ours.sendall(body)
-            streams.close_inner()
             return _await_start(ours, streams)
-        except BaseException as exc:
+        except BaseException:
             ours.close()
-            if isinstance(exc, OSError):
-                raise RuntimeFailed("The container couldn't be entered: the helper process failed") from exc
             raise
-        finally:
-            theirs.close()
-            streams.close_inner()
-            streams.close_unclaimed()
 
     def close(self) -> None:
         """End the helper. Commands that it started go on, and can still be waited for."""
@@ -135,13 +140,11 @@ class _Streams:
             (in_read, in_write), (out_read, out_write), (err_read, err_write) = os.pipe(), os.pipe(), os.pipe()
             self.inner, self.outer = [in_read, out_write, err_write], [in_write, out_read, err_read]
 
-    def close_inner(self) -> None:
-        while self.inner:
-            os.close(self.inner.pop())
-
-    def close_unclaimed(self) -> None:
-        while self.outer:
-            os.close(self.outer.pop())
+    def close(self) -> None:
+        """The ends that nobody claimed."""
+        for descriptor in (*self.inner, *self.outer):
+            os.close(descriptor)
+        self.inner = self.outer = []
 
     def claim(self) -> tuple[int, int, int]:
         claimed = (self.outer[0], self.outer[1], self.outer[2]) if self.outer else (-1, -1, -1)
