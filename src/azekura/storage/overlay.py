@@ -22,7 +22,9 @@ from azekura.storage.kernel.paths import clone_file, is_mount_root
 from azekura.storage.layer_map import LayerMaps
 from azekura.storage.names import check_fingerprint
 from azekura.storage.overlay_mount import Layers, LayerWay, OverlayMounter
-from azekura.storage.pool import PoolStorage
+from azekura.storage.pool import image_lock
+from azekura.storage.pool_folders import NEW, temporary_name
+from azekura.storage.pool_storage import PoolStorage
 from azekura.storage.port import IdMap
 from azekura.storage.tree_copy import copy_tree
 
@@ -49,21 +51,35 @@ class OverlayStorage(PoolStorage):
         self._maps.close()
 
     def adopt_squashfs(self, fingerprint: str, file: Path) -> None:
+        """As the port says. Raises Unsupported too when the kernel can't mount ``file``: it may still be unpacked."""
         target = self._images / check_fingerprint(fingerprint)
         with explained(f"keep the image {fingerprint[:12]}", self._path):
             if target.is_dir():
                 return
-            folder = self._images / f".new-{os.urandom(8).hex()}"
+            folder = self._images / temporary_name(NEW)
             folder.mkdir(mode=0o700)
+            descriptor = -1
             try:
                 (folder / "rootfs").mkdir()
-                if not _link_or_copy(file, folder / _SQUASHFS):
+                linked = _link_or_copy(file, folder / _SQUASHFS)
+                descriptor = _open_squashfs(folder / _SQUASHFS)
+                if not linked:
                     self._settling.mark(folder)
+                if self._publish_image(folder, target):
+                    self._settling.begin(target)
+                    self._show_squashfs(descriptor, fingerprint)
             except BaseException:
                 self._discard(folder)
                 raise
-            if self._publish_image(folder, target):
-                self._settling.begin(target)
+            finally:
+                if descriptor >= 0:
+                    os.close(descriptor)
+
+    def _show_squashfs(self, descriptor: int, fingerprint: str) -> None:
+        with self._locks.hold(image_lock(fingerprint)):
+            tree = self._images / fingerprint / "rootfs"
+            if tree.is_dir() and not is_mount_root(tree):
+                show_mount(descriptor, tree)
 
     def _new_tree(self, tree: Path) -> None:
         tree.mkdir()
@@ -72,9 +88,7 @@ class OverlayStorage(PoolStorage):
         folder = self._images / fingerprint
         tree = folder / "rootfs"
         if (folder / _SQUASHFS).exists() and not is_mount_root(tree):
-            with loop_device(folder / _SQUASHFS, read_only=True) as device:
-                options = (("source", device), ("ro", None))
-                descriptor = new_mount("squashfs", options, RDONLY | NODEV | NOSUID)
+            descriptor = _open_squashfs(folder / _SQUASHFS)
             try:
                 show_mount(descriptor, tree)
             finally:
@@ -132,6 +146,15 @@ def _make_layer(folder: Path) -> None:
     (folder / "rootfs").mkdir()
     (folder / "layer").mkdir(mode=0o700)
     (folder / "layer" / "w").mkdir(mode=0o700)
+
+
+def _open_squashfs(file: Path) -> int:
+    """Return a descriptor of the mounted image, not shown anywhere yet."""
+    try:
+        with loop_device(file, read_only=True) as device:
+            return new_mount("squashfs", (("source", device), ("ro", None)), RDONLY | NODEV | NOSUID)
+    except OSError as error:
+        raise Unsupported(f"The kernel can't mount this squashfs image ({error.strerror}): unpack it") from error
 
 
 def _link_or_copy(file: Path, target: Path) -> bool:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from azekura.errors import StorageFailed
 from azekura.storage.kernel.paths import clone_file
+from azekura.storage.owner_shift import UNCHANGED, OwnerShift
 
 MAX_DEPTH = 200  # two descriptors are open per level, of the usual 1024
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -41,10 +42,10 @@ class _Level:
         os.close(self.target)
 
 
-def copy_tree(source: Path, target: Path) -> None:
-    """Copy the folder ``source`` into the empty or new folder ``target``.
+def copy_tree(source: Path, target: Path, shift: OwnerShift = UNCHANGED) -> None:
+    """Copy the folder ``source`` into the empty or new folder ``target``, its owners changed by ``shift``.
 
-    Owners, modes, times, hard links, nodes and extended attributes stay what they are; file contents share blocks
+    Modes, times, hard links, nodes and extended attributes stay what they are; file contents share blocks
     where the file system can do that. What disappears while it is being copied is left out.
 
     Raises:
@@ -52,11 +53,12 @@ def copy_tree(source: Path, target: Path) -> None:
         StorageFailed: folders nested deeper than :data:`MAX_DEPTH`.
     """
     target.mkdir(mode=0o700, exist_ok=True)
-    _Copy().run(os.open(source, _DIRECTORY), os.open(target, _DIRECTORY))
+    _Copy(shift).run(os.open(source, _DIRECTORY), os.open(target, _DIRECTORY))
 
 
 class _Copy:
-    def __init__(self) -> None:
+    def __init__(self, shift: OwnerShift) -> None:
+        self._shift = shift
         self._levels: list[_Level] = []
         self._linked: dict[tuple[int, int], str] = {}  # inode with several names → path of its copy, from the root
         self._try_clone = True
@@ -68,7 +70,7 @@ class _Copy:
                 level = self._levels[-1]
                 entry = next(level.entries, None)
                 if entry is None:
-                    _give_attributes(level.source, level.target, level.status)
+                    self._give_attributes(level.source, level.target, level.status)
                     self._levels.pop().close()
                 else:
                     with suppress(FileNotFoundError):
@@ -100,7 +102,7 @@ class _Copy:
             finally:
                 os.close(source)
         else:
-            _copy_node(level, name)
+            self._copy_node(level, name)
 
     def _copy_file(self, level: _Level, name: str, source: int) -> None:
         status = os.fstat(source)
@@ -119,7 +121,7 @@ class _Copy:
         target = os.open(name, _WRITE, 0o600, dir_fd=level.target)
         try:
             self._copy_data(source, target, status)
-            _give_attributes(source, target, status)
+            self._give_attributes(source, target, status)
         finally:
             os.close(target)
         if status.st_nlink > 1:
@@ -136,6 +138,45 @@ class _Copy:
             _copy_sparse(source, target, status.st_size)
         else:
             _copy_range(source, target, 0, status.st_size)
+
+    def _copy_node(self, level: _Level, name: str) -> None:
+        """A symbolic link, device, FIFO or socket. Devices matter: overlayfs notes a deleted file as device 0:0."""
+        status = os.stat(name, dir_fd=level.source, follow_symlinks=False)
+        if stat.S_ISLNK(status.st_mode):
+            try:
+                destination = os.readlink(name, dir_fd=level.source)
+            except OSError as error:
+                if error.errno != errno.EINVAL:  # EINVAL: not a link any more
+                    raise
+                return
+            os.symlink(destination, name, dir_fd=level.target)
+        elif stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
+            return  # it was something else when it was listed
+        else:
+            os.mknod(name, status.st_mode, status.st_rdev, dir_fd=level.target)
+        os.chown(
+            name,
+            self._shift.id(status.st_uid),
+            self._shift.id(status.st_gid),
+            dir_fd=level.target,
+            follow_symlinks=False,
+        )
+        if not stat.S_ISLNK(status.st_mode):
+            os.chmod(name, stat.S_IMODE(status.st_mode), dir_fd=level.target)
+        os.utime(name, ns=(status.st_atime_ns, status.st_mtime_ns), dir_fd=level.target, follow_symlinks=False)
+
+    def _give_attributes(self, source: int, target: int, status: os.stat_result) -> None:
+        os.fchown(target, self._shift.id(status.st_uid), self._shift.id(status.st_gid))
+        os.fchmod(target, stat.S_IMODE(status.st_mode))
+        # After the owner: chown drops file capabilities.
+        for name in os.listxattr(source):
+            try:
+                os.setxattr(target, name, self._shift.attribute(name, os.getxattr(source, name)))
+            except OSError as error:
+                # Gone meanwhile, or a kind that the target's file system doesn't keep.
+                if error.errno not in (errno.ENODATA, errno.EOPNOTSUPP):
+                    raise
+        os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def _open_as_listed(name: str, flags: int, folder: int) -> int:
@@ -161,46 +202,11 @@ def _copy_sparse(source: int, target: int, size: int) -> None:
     while position < size:
         try:
             start = os.lseek(source, position, os.SEEK_DATA)
+            position = min(os.lseek(source, start, os.SEEK_HOLE), size)
         except OSError as error:
             if error.errno != errno.ENXIO:  # ENXIO: nothing but a hole from here on
                 raise
             break
-        position = min(os.lseek(source, start, os.SEEK_HOLE), size)
         os.lseek(target, start, os.SEEK_SET)
         _copy_range(source, target, start, position)
     os.ftruncate(target, size)
-
-
-def _copy_node(level: _Level, name: str) -> None:
-    """A symbolic link, device, FIFO or socket. Devices matter: overlayfs notes a deleted file as device 0:0."""
-    status = os.stat(name, dir_fd=level.source, follow_symlinks=False)
-    if stat.S_ISLNK(status.st_mode):
-        try:
-            destination = os.readlink(name, dir_fd=level.source)
-        except OSError as error:
-            if error.errno != errno.EINVAL:  # EINVAL: not a link any more
-                raise
-            return
-        os.symlink(destination, name, dir_fd=level.target)
-    elif stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
-        return  # it was something else when it was listed
-    else:
-        os.mknod(name, status.st_mode, status.st_rdev, dir_fd=level.target)
-    os.chown(name, status.st_uid, status.st_gid, dir_fd=level.target, follow_symlinks=False)
-    if not stat.S_ISLNK(status.st_mode):
-        os.chmod(name, stat.S_IMODE(status.st_mode), dir_fd=level.target)
-    os.utime(name, ns=(status.st_atime_ns, status.st_mtime_ns), dir_fd=level.target, follow_symlinks=False)
-
-
-def _give_attributes(source: int, target: int, status: os.stat_result) -> None:
-    os.fchown(target, status.st_uid, status.st_gid)
-    os.fchmod(target, stat.S_IMODE(status.st_mode))
-    # After the owner: chown drops file capabilities.
-    for name in os.listxattr(source):
-        try:
-            os.setxattr(target, name, os.getxattr(source, name))
-        except OSError as error:
-            # Gone meanwhile, or a kind that the target's file system doesn't keep.
-            if error.errno not in (errno.ENODATA, errno.EOPNOTSUPP):
-                raise
-    os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))

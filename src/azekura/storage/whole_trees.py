@@ -13,7 +13,7 @@ from typing import ClassVar
 from azekura.errors import Unsupported
 from azekura.storage.kernel.mounts import NODEV, NOEXEC, NOSUID, RDONLY, clone_mount
 from azekura.storage.layer_map import LayerMaps
-from azekura.storage.pool import PoolStorage
+from azekura.storage.pool_storage import PoolStorage
 from azekura.storage.port import IdMap
 
 

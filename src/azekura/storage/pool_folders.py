@@ -1,0 +1,37 @@
+"""Names and records of the folders in a pool."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+NEW, OLD = ".new-", ".old-"
+
+
+def visible_names(folder: Path) -> list[str]:
+    """What is in a folder, sorted, without what is being made or removed."""
+    return sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
+
+
+def temporary_name(prefix: str) -> str:
+    """A name that nothing has: ``NEW`` or ``OLD`` and a random number."""
+    return prefix + secrets.token_hex(8)
+
+
+def note_image(folder: Path, image: str | None) -> None:
+    """Record the image that the volume or snapshot in ``folder`` stands on."""
+    write_synced(folder / "image", f"{image}\n" if image else "")
+
+
+def image_of(folder: Path) -> str | None:
+    """The image that the volume or snapshot in ``folder`` stands on."""
+    return (folder / "image").read_text().strip() or None
+
+
+def write_synced(file: Path, text: str) -> None:
+    """Write a record that must not be found empty after a power loss."""
+    with file.open("w", encoding="ascii") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
