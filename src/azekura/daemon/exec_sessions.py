@@ -16,6 +16,7 @@ from typing import Any
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from azekura.daemon.call import Call, url
+from azekura.daemon.descriptors import readable, writable
 from azekura.errors import AzekuraError, Forbidden, InvalidRequest
 from azekura.model.operation import OperationClass, OperationStatus
 from azekura.runtime.port import ExecProcess, ExecRequest
@@ -85,9 +86,11 @@ class ExecSessions:
         session = self._sessions.get(operation_id)
         if session is None:
             raise InvalidRequest("The command has ended")
-        fd = next(
-            (fd for fd, known in session.secrets.items() if secrets.compare_digest(known, secret)), None
-        ) if secret.isascii() else None
+        fd = (
+            next((fd for fd, known in session.secrets.items() if secrets.compare_digest(known, secret)), None)
+            if secret.isascii()
+            else None
+        )
         if fd is None or fd in session.sockets:
             raise Forbidden("not authorized")
         socket = web.WebSocketResponse(max_msg_size=16 * 1024 * 1024, compress=False, autoclose=False)
@@ -103,8 +106,6 @@ class ExecSessions:
             async for message in socket:  # only a close is of interest here
                 if message.type is WSMsgType.ERROR:
                     break
-        if not session.ended.is_set() and fd != "0":
-            await session.ended.wait()
         await session.ended.wait()
         with contextlib.suppress(ConnectionError, RuntimeError):
             await socket.close(code=WSCloseCode.OK)
@@ -113,7 +114,6 @@ class ExecSessions:
     # -- the command
 
     async def _run(self, call: Call, session: _Session) -> None:
-        running = session.running
         try:
             await asyncio.wait_for(session.attached.wait(), ATTACH_LIMIT)
         except TimeoutError:
@@ -130,8 +130,10 @@ class ExecSessions:
             return
         session.started.set()
         process = session.process
-        sources = [("0", process.pty)] if session.request.interactive else [("1", process.stdout), ("2", process.stderr)]
-        pumps = [asyncio.create_task(self._output(session, fd, number, process)) for fd, number in sources]
+        sources = (
+            [("0", process.pty)] if session.request.interactive else [("1", process.stdout), ("2", process.stderr)]
+        )
+        pumps = [asyncio.create_task(self._output(session, fd, number)) for fd, number in sources]
         try:
             code = await _exit_code(process)
             # what the command wrote is still on its way; a child that keeps the pipe open must not hold us for ever
@@ -140,7 +142,6 @@ class ExecSessions:
             for pump in pumps:
                 pump.cancel()
         await self._finish(call, session, metadata={"return": code})
-        del running
 
     async def _finish(
         self, call: Call, session: _Session, *, metadata: Mapping[str, Any] | None = None, error: str = ""
@@ -164,7 +165,7 @@ class ExecSessions:
         if session.process is not None:
             session.process.close()
 
-    async def _output(self, session: _Session, fd: str, number: int, process: ExecProcess) -> None:
+    async def _output(self, session: _Session, fd: str, number: int) -> None:
         """From a pipe or terminal to the client, as fast as the client takes it."""
         os.set_blocking(number, False)
         socket = session.sockets[fd]
@@ -172,7 +173,7 @@ class ExecSessions:
             try:
                 data = os.read(number, READ)
             except BlockingIOError:
-                await _readable(number)
+                await readable(number)
                 continue
             except OSError as exc:
                 if exc.errno == errno.EIO:  # the terminal's other side is closed
@@ -239,26 +240,6 @@ def _obey(process: ExecProcess, raw: str | bytes) -> None:
         log.info("a control message of an exec made no sense")
 
 
-async def _readable(number: int) -> None:
-    loop = asyncio.get_running_loop()
-    ready = loop.create_future()
-    loop.add_reader(number, lambda: ready.done() or ready.set_result(None))
-    try:
-        await ready
-    finally:
-        loop.remove_reader(number)
-
-
-async def _writable(number: int) -> None:
-    loop = asyncio.get_running_loop()
-    ready = loop.create_future()
-    loop.add_writer(number, lambda: ready.done() or ready.set_result(None))
-    try:
-        await ready
-    finally:
-        loop.remove_writer(number)
-
-
 async def _write_all(number: int, data: bytes) -> bool:
     """False when the command no longer reads."""
     view = memoryview(data)
@@ -266,14 +247,14 @@ async def _write_all(number: int, data: bytes) -> bool:
         try:
             view = view[os.write(number, view) :]
         except BlockingIOError:
-            await _writable(number)
+            await writable(number)
         except OSError:
             return False
     return True
 
 
 async def _exit_code(process: ExecProcess) -> int:
-    await _readable(process.done_fd)
+    await readable(process.done_fd)
     code = process.wait(0)
     while code is None:
         await asyncio.sleep(0.005)

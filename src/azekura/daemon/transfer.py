@@ -7,7 +7,7 @@ import functools
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, Any
 
 from aiohttp import BodyPartReader, web
 from aiohttp.abc import AbstractStreamWriter
@@ -98,9 +98,7 @@ class BlobResponse(web.FileResponse):
         finally:
             self._call.server.downloads -= 1
 
-    async def _sendfile(
-        self, request: web.BaseRequest, fobj: BinaryIO, offset: int, count: int
-    ) -> AbstractStreamWriter:
+    async def _sendfile(self, request: web.BaseRequest, fobj: IO[Any], offset: int, count: int) -> AbstractStreamWriter:
         if request.get_extra_info("ssl_object") is None:
             return await super()._sendfile(request, fobj, offset, count)
         writer = await web.StreamResponse.prepare(self, request)

@@ -1,4 +1,4 @@
-"""``lxd check``: rows against blobs against hashes. Repairs what can be repaired, moves the rest aside, deletes nothing."""
+"""``lxd check``: rows against blobs against hashes. Repairs what it can, moves the rest aside, deletes nothing."""
 
 from __future__ import annotations
 
@@ -121,7 +121,8 @@ def _check_strays(depot: Depot, stored: dict[str, int], rows: set[str], report: 
         report.problems.append(f"The blob {sha256[:12]} ({stored[sha256]} bytes) is stored, but no record knows it")
     if not repair or not strays:
         return
-    metadata, rootfs = [], []
+    metadata: list[str] = []
+    rootfs: list[str] = []
     for sha256 in strays:
         try:
             if _restore_unified(depot, sha256):

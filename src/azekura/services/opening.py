@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 
 from azekura.blobs.folder import FolderBlobs
@@ -131,7 +130,7 @@ def _is_fresh_boot(depot: Depot) -> bool:
     before = mark.read_text().strip() if mark.exists() else ""
     temporary = mark.with_name(".boot-id")
     temporary.write_text(now)
-    os.replace(temporary, mark)
+    temporary.replace(mark)
     return before != now
 
 

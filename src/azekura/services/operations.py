@@ -61,11 +61,11 @@ class Running:
         """Merge ``metadata`` into what clients see, and tell them."""
         with self.lock:
             merged = {**self.operation.metadata, **metadata}
-            self._operations._change(self, metadata=merged)
+            self._operations.change(self, metadata=merged)
 
     def resources(self, resources: Mapping[str, tuple[str, ...]]) -> None:
         with self.lock:
-            self._operations._change(self, resources={**self.operation.resources, **resources})
+            self._operations.change(self, resources={**self.operation.resources, **resources})
 
     def progress(self, key: str, stage: str, done: int, total: int | None, speed: float) -> None:
         """Publish progress in LXD's form, at most a few times a second. ``speed`` is bytes per second."""
@@ -92,7 +92,7 @@ class Running:
         """From here on there is no way back (the commit has begun)."""
         with self.lock:
             self.check()
-            self._operations._change(self, may_cancel=False)
+            self._operations.change(self, may_cancel=False)
 
 
 def format_bytes(count: int) -> str:
@@ -180,7 +180,7 @@ class Operations:
         except AzekuraError as exc:
             hint = f" ({exc.hint})" if exc.hint else ""
             self.finish(running, OperationStatus.FAILURE, error=f"{exc}{hint}")
-        except BaseException as exc:  # noqa: BLE001 - the last resort: the client must learn that it ended
+        except BaseException as exc:
             log.exception("operation %s (%s) failed", running.id, running.operation.description)
             self.finish(
                 running, OperationStatus.FAILURE, error=f"Internal error, see the daemon's log: {type(exc).__name__}"
@@ -219,7 +219,8 @@ class Operations:
             running.done.set()
             self._publish(operation)
 
-    def _change(self, running: Running, **changes: Any) -> None:
+    def change(self, running: Running, **changes: Any) -> None:
+        """Replace fields of an operation that runs, and tell its listeners."""
         if running.operation.status.final:
             return
         running.operation = replace(running.operation, updated_at=datetime.now(UTC), **changes)
@@ -287,7 +288,7 @@ class Operations:
                 raise InvalidRequest("This operation can't be cancelled")
             running.cancel_requested.set()
             if running.operation.kind is OperationClass.TASK:
-                self._change(running, status=OperationStatus.CANCELLING)
+                self.change(running, status=OperationStatus.CANCELLING)
         if running.on_cancel is not None:
             running.on_cancel()
         if running.operation.kind is not OperationClass.TASK:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import builtins
 import re
 import shutil
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from azekura.catalog import Catalog
 from azekura.errors import AlreadyExists, InUse, InvalidRequest, NotFound
 from azekura.model.instance import Instance, StoragePool, expand_devices
+from azekura.services.sizes import parse_size
 from azekura.services.state_folder import StateFolder
 from azekura.storage.drivers import DRIVERS, open_driver
 from azekura.storage.port import StorageDriver
@@ -39,9 +42,20 @@ class Pools:
             if driver is None:
                 with self._catalog.read() as tx:
                     pool = tx.pools.get(name)
-                driver = open_driver(pool.driver, self._folder.pools / name, pool.config)
+                driver = self._driver(pool)
                 self._drivers[name] = driver
             return driver
+
+    def _driver(self, pool: StoragePool) -> StorageDriver:
+        path = self._folder.pools / pool.name
+        if pool.driver != "btrfs":
+            return open_driver(pool.driver, path)
+        source = Path(pool.config.get("source") or self._folder.disks / f"{pool.name}.img")
+        size = pool.config.get("size", "")
+        try:
+            return open_driver(pool.driver, path, source=source, size=parse_size(size) if size else None)
+        except ValueError as exc:
+            raise InvalidRequest(f'Invalid pool size "{size[:40]}": {exc}') from exc
 
     def list(self) -> list[StoragePool]:
         with self._catalog.read() as tx:
@@ -72,7 +86,7 @@ class Pools:
                 if any(known.name == pool.name for known in tx.pools.list()):
                     raise AlreadyExists("storage pool", pool.name, message=f"Storage pool {pool.name} already exists")
             path = self._folder.pools / pool.name
-            driver = open_driver(pool.driver, path, pool.config)
+            driver = self._driver(pool)
             try:
                 driver.create()
                 with self._catalog.write() as tx:
@@ -105,7 +119,7 @@ class Pools:
                 tx.pools.delete(name)
             self._drivers.pop(name, None)
 
-    def used_by(self, name: str) -> list[str]:
+    def used_by(self, name: str) -> builtins.list[str]:
         """API paths of what names the pool."""
         with self._catalog.read() as tx:
             instances = [f"/1.0/instances/{one.name}" for one in tx.instances.list() if one.pool == name]
@@ -116,7 +130,7 @@ class Pools:
             ]
         return instances + profiles
 
-    def cached_images(self, name: str) -> list[str]:
+    def cached_images(self, name: str) -> builtins.list[str]:
         return self.open(name).images()
 
     def default(self) -> StorageDriver | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from azekura.catalog import ANY
+from azekura.catalog import ANY, AnyTarget
 from azekura.daemon.call import Call, sync, url
 from azekura.errors import InvalidRequest
 from azekura.model.fingerprint import Fingerprint
@@ -88,12 +88,10 @@ async def delete(call: Call) -> web.StreamResponse:
 async def move(call: Call) -> web.StreamResponse:
     """Point an alias elsewhere; ``expect`` makes it compare-and-swap (null: it must not be there yet)."""
     body = Body(await call.json(), "alias")
-    expect: Fingerprint | None | object = ANY
+    expect: Fingerprint | AnyTarget | None = ANY
     if "expect" in body.raw:
         expect = Fingerprint.parse(body.text("expect")) if body.has("expect") else None
-    previous, target = await call.work(
-        move_alias, call.depot, call.path("name"), body.text("target"), expect=expect
-    )
+    previous, target = await call.work(move_alias, call.depot, call.path("name"), body.text("target"), expect=expect)
     return sync({"previous": previous.value if previous else None, "target": target.value})
 
 

@@ -12,10 +12,10 @@ from aiohttp import web
 
 from azekura.daemon.call import Call, started, url
 from azekura.errors import InvalidRequest
+from azekura.model.instance import expand_config
 from azekura.runtime.port import ExecProcess, ExecRequest
 from azekura.services.instances.profiles import load_profiles
 from azekura.services.operations import Running
-from azekura.model.instance import expand_config
 from azekura.wire.fields import Body
 
 RECORD_LIMIT = 64 * 1024 * 1024  # bytes of recorded output a stream
@@ -110,7 +110,7 @@ def _wait(process: ExecProcess) -> int:
 
 def _drain(number: int, file: Path | None) -> None:
     left = RECORD_LIMIT
-    with open(file if file is not None else os.devnull, "wb", opener=_private) as out:  # noqa: PTH123 - needs an opener
+    with open(file if file is not None else os.devnull, "wb", opener=_private) as out:
         while True:
             try:
                 data = os.read(number, 65536)

@@ -99,9 +99,7 @@ async def _from_url(call: Call, source: Body, wishes: ImageWishes) -> web.Stream
     return started(call.depot.operations.start("Downloading image", work, may_cancel=True))
 
 
-async def _from_instance(
-    call: Call, body: Body, source: Body, wishes: ImageWishes, kind: str
-) -> web.StreamResponse:
+async def _from_instance(call: Call, body: Body, source: Body, wishes: ImageWishes, kind: str) -> web.StreamResponse:
     name = source.text("name")
     if not name:
         raise InvalidRequest("No source provided")

@@ -37,8 +37,6 @@ from azekura.services.settings import truth
 from azekura.wire.fields import Body
 from azekura.wire.images import image_etag, image_put_from_json, image_to_json
 
-SECRET_GRACE = timedelta(seconds=5)  # the client needs a secret twice: for the record, then for the bytes
-
 
 async def list_all(call: Call) -> web.StreamResponse:
     recursion = call.recursion()
@@ -173,7 +171,7 @@ def _by_secret(call: Call, reference: str, secret: str) -> Image | None:
     except AzekuraError:
         return None
     with call.depot.catalog.write() as tx:
-        allowed = tx.secrets.use(image.fingerprint, digest, call.depot.clock(), SECRET_GRACE)
+        allowed = tx.secrets.use(image.fingerprint, digest, call.depot.clock())
     return image if allowed else None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import yaml
@@ -10,9 +9,8 @@ from aiohttp import web
 
 from azekura.daemon.call import Call, started, sync, url
 from azekura.daemon.filters import apply_filter
-from azekura.errors import InvalidRequest, NotFound
+from azekura.errors import InvalidRequest, NotFound, said_before
 from azekura.formats.metadata_yaml import dump_metadata, parse_metadata
-from azekura.model.image import NEVER
 from azekura.model.instance import InstanceStatus
 from azekura.services.instances.changes import (
     delete_template,
@@ -64,17 +62,8 @@ async def create(call: Call) -> web.StreamResponse:
     request = await call.work(prepare, call.depot, request)
 
     def work(running: Running) -> None:
-        try:
+        with said_before("Failed instance creation: "):
             create_instance(call.depot, request, running)
-        except NotFound:
-            raise
-        except Exception as exc:
-            from azekura.errors import AzekuraError
-
-            if isinstance(exc, AzekuraError):
-                exc.args = (f"Failed instance creation: {exc.message}",)
-                exc.message = exc.args[0]
-            raise
 
     operation = call.depot.operations.start(
         "Creating instance", work, resources=_resources(request.name), may_cancel=True
@@ -121,9 +110,7 @@ async def _restore(call: Call, name: str, snapshot: str) -> web.StreamResponse:
 
 async def patch(call: Call) -> web.StreamResponse:
     name = call.path("name")
-    await call.work(
-        patch_instance, call.depot, call.server.lifecycle, name, await call.json(), call.if_match()
-    )
+    await call.work(patch_instance, call.depot, call.server.lifecycle, name, await call.json(), call.if_match())
     return sync()
 
 
@@ -241,7 +228,7 @@ async def list_snapshots(call: Call) -> web.StreamResponse:
         with call.depot.catalog.read() as tx:
             instance = tx.instances.get(name)
             profiles = load_profiles(tx, instance.profiles)
-            return [snapshot_to_json(instance, profiles, one) for one in tx.instances.snapshots(name)]
+            return [snapshot_to_json(profiles, one) for one in tx.instances.list_snapshots(name)]
 
     snapshots = await call.work(read)
     if not call.recursion():
@@ -263,13 +250,7 @@ async def add_snapshot(call: Call) -> web.StreamResponse:
         if freeze:
             lifecycle.freeze(name)  # a file system that stands still for the copy
         try:
-            create_snapshot(
-                call.depot,
-                name,
-                body.text("name"),
-                expires_at=None if expires == NEVER else expires,
-                frozen=freeze,
-            )
+            create_snapshot(call.depot, name, body.text("name"), expires_at=expires)
         finally:
             if freeze:
                 lifecycle.unfreeze(name)
@@ -282,7 +263,7 @@ async def show_snapshot(call: Call) -> web.StreamResponse:
         instance, snapshot = get_snapshot(call.depot, call.path("name"), call.path("snapshot"))
         with call.depot.catalog.read() as tx:
             profiles = load_profiles(tx, instance.profiles)
-        return snapshot_to_json(instance, profiles, snapshot)
+        return snapshot_to_json(profiles, snapshot)
 
     return sync(await call.work(read))
 
@@ -461,5 +442,3 @@ async def no_console(call: Call) -> web.StreamResponse:
 async def no_backups(call: Call) -> web.StreamResponse:
     await call.work(_exists, call, call.path("name"))
     return sync([])
-
-

@@ -67,9 +67,10 @@ async def _wait_for(call: Call, operation_id: str, timeout: float) -> Operation:
     done = asyncio.Event()
 
     def notice(event: Event) -> None:
-        if event.type == "operation" and event.metadata.get("id") == operation_id:
-            if int(event.metadata.get("status_code", 0)) >= 200:
-                loop.call_soon_threadsafe(done.set)
+        if event.type != "operation" or event.metadata.get("id") != operation_id:
+            return
+        if int(event.metadata.get("status_code", 0)) >= 200:
+            loop.call_soon_threadsafe(done.set)
 
     unsubscribe = call.depot.events.subscribe(notice)
     try:
@@ -102,7 +103,7 @@ async def events(call: Call) -> web.StreamResponse:
     """A websocket that tells what happens. The listener stands before the upgrade is answered: nothing is missed."""
     wanted = {part for part in call.query("type", ",".join(EVENT_TYPES)).split(",") if part}
     if unknown := wanted - set(EVENT_TYPES):
-        raise InvalidRequest(f'"{sorted(unknown)[0][:40]}" isn\'t a supported event type')
+        raise InvalidRequest(f'"{min(unknown)[:40]}" isn\'t a supported event type')
     loop = asyncio.get_running_loop()
     queue: asyncio.Queue[Event] = asyncio.Queue(BACKLOG)
     overrun = asyncio.Event()

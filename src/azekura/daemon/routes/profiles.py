@@ -33,9 +33,7 @@ async def list_all(call: Call) -> web.StreamResponse:
 
 async def create(call: Call) -> web.StreamResponse:
     body = Body(await call.json(), "profile")
-    profile = Profile(
-        body.text("name"), body.text("description"), body.mapping("config"), body.devices("devices")
-    )
+    profile = Profile(body.text("name"), body.text("description"), body.mapping("config"), body.devices("devices"))
     await call.work(create_profile, call.depot, profile)
     return sync(location=url("profiles", profile.name))
 

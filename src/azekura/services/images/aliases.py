@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from azekura.catalog import ANY, AliasMove
+from azekura.catalog import ANY, AliasMove, AnyTarget
 from azekura.errors import InvalidRequest, NotFound, StaleETag
 from azekura.model.fingerprint import Fingerprint
 from azekura.model.image import Alias, ImageType
@@ -79,7 +79,7 @@ def update_alias(depot: Depot, name: str, *, target: str | None, description: st
 
 
 def move_alias(
-    depot: Depot, name: str, target: str, *, expect: Fingerprint | None | object = ANY, reason: str = "set"
+    depot: Depot, name: str, target: str, *, expect: Fingerprint | AnyTarget | None = ANY, reason: str = "set"
 ) -> tuple[Fingerprint | None, Fingerprint]:
     """Point ``name`` to ``target``, creating it where it isn't; ``expect`` is the compare of compare-and-swap.
 
@@ -92,12 +92,7 @@ def move_alias(
     check_alias_name(name)
     image = get_image(depot.catalog, target)
     with depot.catalog.write() as tx:
-        present = tx.aliases.find(name)
-        if present is None and expect in (ANY, None):
-            tx.aliases.create(Alias(name, image.fingerprint, "", image.type))
-            previous = None
-        else:
-            previous = tx.aliases.move(name, image.fingerprint, expect=expect, reason=reason)
+        previous = tx.aliases.move(name, image.fingerprint, expect=expect, reason=reason)
     depot.events.lifecycle("image-alias-updated", _path(name), {"target": image.fingerprint.value})
     return previous, image.fingerprint
 

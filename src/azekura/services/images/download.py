@@ -15,9 +15,10 @@ from azekura.model.fingerprint import Fingerprint, is_prefix
 from azekura.model.image import EPOCH, Image, ImageType, SplitFiles
 from azekura.model.source import ImageSource, Origin, Protocol
 from azekura.remotes import open_server
-from azekura.remotes.credentials import Credentials, load_credentials
+from azekura.remotes.credentials import Basic, Credentials, CredentialStore
 from azekura.remotes.policy import DownloadPolicy
 from azekura.remotes.port import FileRole, ImageServer, RemoteImage
+from azekura.remotes.urls import split_userinfo
 from azekura.services.depot import Depot
 from azekura.services.images.register import ImageWishes, adopt_present, check_wishes, register
 from azekura.services.images.staging import Part, Staging
@@ -49,7 +50,7 @@ def server_for(depot: Depot, reference: RemoteReference, warn: Callable[[str], N
     def allow_host(host: str) -> bool:
         return any(fnmatch.fnmatchcase(host.lower(), pattern.lower()) for pattern in allowed)
 
-    credentials: Credentials | None = load_credentials(depot.folder.credentials, reference.server)
+    credentials = CredentialStore(depot.folder.credentials).load(reference.server)
     return open_server(
         reference.server,
         reference.protocol,
@@ -61,6 +62,14 @@ def server_for(depot: Depot, reference: RemoteReference, warn: Callable[[str], N
         architectures=tuple(reference.architectures),
         warn=warn,
     )
+
+
+def without_credentials(depot: Depot, reference: RemoteReference) -> RemoteReference:
+    """The reference with a clean URL; a name and password in it go to the credentials file, for later refreshes."""
+    clean, user, password = split_userinfo(reference.server)
+    if user or password:
+        CredentialStore(depot.folder.credentials).save(clean, Credentials(Basic(user, password)))
+    return replace(reference, server=clean)
 
 
 def download_image(
@@ -80,6 +89,7 @@ def download_image(
         NotFound, RemoteError and its kin, InvalidRequest, NoSpace, Cancelled: one reason; nothing is left behind.
     """
     check_wishes(depot, wishes)
+    reference = without_credentials(depot, reference)
     source = ImageSource(
         server=reference.server,
         protocol=reference.protocol,
@@ -145,7 +155,7 @@ def _fetch(depot: Depot, server: ImageServer, remote: RemoteImage, wishes: Image
         sink = StagingSink(staging)
         started = time.monotonic()
 
-        def progress(role: FileRole, done: int, total: int | None) -> None:
+        def progress(role: str, done: int, total: int | None) -> None:
             speed = done / max(time.monotonic() - started, 0.001)
             stage = "" if role == "unified" else role
             running.progress("download_progress", stage, done, total, speed)
@@ -208,7 +218,7 @@ def import_from_url(depot: Depot, url: str, wishes: ImageWishes, running: Runnin
     Raises:
         AlreadyExists: the image is here already, in LXD's words; else as :func:`download_image`.
     """
-    reference = RemoteReference(server=url, protocol=Protocol.DIRECT, reference="")
+    reference = without_credentials(depot, RemoteReference(url, Protocol.DIRECT, ""))
     server = server_for(depot, reference)
     remote = server.resolve("", type=None, architectures=reference.architectures)
     if remote.fingerprint is None:

@@ -48,14 +48,13 @@ def publish(depot: Depot, lifecycle: Lifecycle, request: PublishRequest, running
     with depot.instance_locks.hold(name):
         with depot.catalog.read() as tx:
             instance = tx.instances.get(name)
-            metadata_yaml, templates = tx.instances.get_files(name)
+            metadata_yaml, templates = tx.instances.get_files(name, snapshot=snapshot)
         if snapshot:
-            instance = get_snapshot(depot, name, snapshot)[1].record
+            instance = get_snapshot(depot, name, snapshot)[1].instance
         elif lifecycle.is_running(name):
             raise InvalidRequest("Cannot export a running instance as an image")
         metadata_yaml = _metadata(depot, instance, metadata_yaml, request)
         driver = depot.pools.of(instance)
-        total = max(driver.usage(name), 1)
         with (
             Staging(depot, Origin.MADE_HERE, unpack=False) as staging,
             driver.view(request.source) as view,

@@ -209,7 +209,7 @@ class Staging:
         if part.role == "unified":
             if part.kind.container is not Container.TAR:
                 raise InvalidRequest(
-                    f"Not an image by itself: the file is a {part.kind.container.value}, which needs a metadata tarball",
+                    f"The file is a {part.kind.container.value} without metadata, which is no image by itself",
                     hint="give both files: lxc image import METADATA ROOTFS",
                 )
             return ConfinedScan("unified", self._tree(), self._limits)

@@ -9,26 +9,10 @@ from pathlib import Path
 from azekura.errors import InvalidRequest
 from azekura.runtime.port import BindMount, Limits, Nic
 from azekura.services.settings import truth
+from azekura.services.sizes import parse_size
 
-_UNITS = {
-    "": 1, "B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3, "TB": 1000**4, "PB": 1000**5, "EB": 1000**6,
-    "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "TiB": 1024**4, "PiB": 1024**5, "EiB": 1024**6,
-}  # fmt: skip
-_SIZE = re.compile(r"(\d+)\s*([A-Za-z]*)", re.ASCII)
 _CPUSET = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*", re.ASCII)
 _ENVIRONMENT_NAME = re.compile(r"environment\.[A-Za-z_][A-Za-z0-9_.-]*", re.ASCII)
-
-
-def parse_size(text: str) -> int:
-    """``512MiB``, ``2GB``, ``1024`` as bytes (LXD's units).
-
-    Raises:
-        ValueError: not a size.
-    """
-    match = _SIZE.fullmatch(text.strip())
-    if match is None or match[2] not in _UNITS:
-        raise ValueError(f"Invalid value: {text}")
-    return int(match[1]) * _UNITS[match[2]]
 
 
 def _memory(value: str) -> None:
@@ -110,33 +94,30 @@ def check_devices(devices: Mapping[str, Mapping[str, str]]) -> None:
     InvalidRequest: a device this server doesn't offer, or one without what it needs.
     """
     for name, device in devices.items():
-        kind = device.get("type", "")
-        if kind in ("none", ""):
-            if not kind:
-                raise InvalidRequest(f'Invalid devices: Device "{name[:80]}" has no type')
-        elif kind == "disk":
-            if not device.get("path"):
-                raise InvalidRequest(
-                    f'Invalid devices: Device validation failed for "{name}": Disk entry is missing the required "path" property'
-                )
-            if device["path"] == "/":
-                if device.get("source"):
-                    raise InvalidRequest(
-                        f'Invalid devices: Device validation failed for "{name}": Root disk entry may not have a "source" property set'
-                    )
-            elif not Path(device.get("source", "")).is_absolute():
-                raise InvalidRequest(
-                    f'Invalid devices: Device validation failed for "{name}": "source" must be an absolute path of the host'
-                )
-        elif kind == "nic":
-            if device.get("nictype", "bridged") != "bridged" or not (device.get("parent") or device.get("network")):
-                raise InvalidRequest(
-                    f'Invalid devices: Device validation failed for "{name}": only bridged network cards with a "parent" bridge are offered'
-                )
-        else:
-            raise InvalidRequest(
-                f'Invalid devices: Device validation failed for "{name}": Unsupported device type "{kind[:40]}"'
-            )
+        fault = _device_fault(device)
+        if fault:
+            raise InvalidRequest(f'Invalid devices: Device validation failed for "{name[:80]}": {fault}')
+
+
+def _device_fault(device: Mapping[str, str]) -> str:
+    """What is wrong with a device; empty when nothing is."""
+    match device.get("type", ""):
+        case "":
+            return "Missing device type"
+        case "none":
+            return ""
+        case "disk" if not device.get("path"):
+            return 'Disk entry is missing the required "path" property'
+        case "disk" if device["path"] == "/":
+            return 'Root disk entry may not have a "source" property set' if device.get("source") else ""
+        case "disk":
+            absolute = Path(device.get("source", "")).is_absolute()
+            return "" if absolute else 'Disk entry takes an absolute path of the host as "source"'
+        case "nic":
+            bridged = device.get("nictype", "bridged") == "bridged" and (device.get("parent") or device.get("network"))
+            return "" if bridged else 'Only bridged network cards are offered, with the bridge as "parent"'
+        case other:
+            return f'Unsupported device type "{other[:40]}"'
 
 
 def runtime_limits(config: Mapping[str, str]) -> Limits:

@@ -9,14 +9,17 @@ from datetime import datetime
 from typing import Any
 
 from azekura.catalog import Snapshot
-from azekura.errors import AlreadyExists, InvalidRequest, NotFound
+from azekura.errors import AlreadyExists, InvalidRequest
+from azekura.model.image import NEVER
 from azekura.model.instance import Instance, InstanceStatus, Profile
 from azekura.services.depot import Depot
+from azekura.services.instances.image_trees import BASE_BLOB
+from azekura.services.instances.records import add_record, remove_record
 from azekura.services.instances.requests import InstanceRequest
 from azekura.wire.instances import instance_to_json
 from azekura.wire.times import format_time
 
-_KEPT_VOLATILE = ("volatile.base_image", "volatile.base_blob")
+_KEPT_VOLATILE = ("volatile.base_image", BASE_BLOB)
 
 
 def copy_instance(depot: Depot, request: InstanceRequest, source: str, *, instance_only: bool) -> Instance:
@@ -27,15 +30,13 @@ def copy_instance(depot: Depot, request: InstanceRequest, source: str, *, instan
         AlreadyExists: the name is taken.
         InvalidRequest: it would be on another pool.
     """
-    from azekura.services.instances.create import add_record
-
     origin, _, snapshot = source.partition("/")
     with depot.catalog.read() as tx:
         base = tx.instances.get(origin)
         files = tx.instances.get_files(origin)
-        snapshots = tx.instances.snapshots(origin)
-    if snapshot:
-        base = _snapshot(snapshots, origin, snapshot).record
+        if snapshot:
+            base = tx.instances.get_snapshot(origin, snapshot).instance
+            files = tx.instances.get_files(origin, snapshot=snapshot)
     config = {key: value for key, value in base.config.items() if not key.startswith("volatile.")}
     config.update({key: base.config[key] for key in _KEPT_VOLATILE if key in base.config})
     config.update(request.config)
@@ -58,21 +59,26 @@ def copy_instance(depot: Depot, request: InstanceRequest, source: str, *, instan
             add_record(tx, copy, *files)
         try:
             driver.copy_volume(source, copy.name)
+            if not snapshot and not instance_only:
+                _copy_snapshots(depot, origin, copy)
         except BaseException:
             with depot.catalog.write() as tx:
-                if copy.config.get("volatile.base_blob"):
-                    tx.blobs.drop_reference(copy.config["volatile.base_blob"], "instance", copy.name)
-                tx.instances.delete(copy.name)
+                remove_record(tx, copy)
+            if copy.name in driver.volumes():
+                driver.delete_volume(copy.name)
             raise
     depot.events.lifecycle("instance-created", f"/1.0/instances/{copy.name}", {"type": "container"})
     return copy
 
 
-def _snapshot(snapshots: list[Snapshot], name: str, snapshot: str) -> Snapshot:
+def _copy_snapshots(depot: Depot, origin: str, copy: Instance) -> None:
+    with depot.catalog.read() as tx:
+        snapshots = tx.instances.list_snapshots(origin)
+    driver = depot.pools.of(copy)
     for one in snapshots:
-        if one.name == snapshot:
-            return one
-    raise NotFound("instance snapshot", f"{name}/{snapshot}", message="Instance snapshot not found")
+        driver.copy_volume(f"{origin}/{one.name}", f"{copy.name}/{one.name}")
+        with depot.catalog.write() as tx:
+            tx.instances.create_snapshot(replace(one, instance=replace(one.instance, name=copy.name)))
 
 
 def get_snapshot(depot: Depot, name: str, snapshot: str) -> tuple[Instance, Snapshot]:
@@ -80,7 +86,7 @@ def get_snapshot(depot: Depot, name: str, snapshot: str) -> tuple[Instance, Snap
     NotFound: no such instance or snapshot.
     """
     with depot.catalog.read() as tx:
-        return tx.instances.get(name), _snapshot(tx.instances.snapshots(name), name, snapshot)
+        return tx.instances.get(name), tx.instances.get_snapshot(name, snapshot)
 
 
 def check_snapshot_name(name: str) -> str:
@@ -92,8 +98,8 @@ def check_snapshot_name(name: str) -> str:
     return name
 
 
-def create_snapshot(depot: Depot, name: str, snapshot: str, *, expires_at: datetime | None, frozen: bool) -> str:
-    """Keep the instance as it is now. ``frozen``: the caller stopped its processes for the moment.
+def create_snapshot(depot: Depot, name: str, snapshot: str, *, expires_at: datetime = NEVER) -> str:
+    """Keep the instance as it is now; a running one should be frozen by the caller meanwhile.
 
     Raises:
         NotFound: no such instance.
@@ -102,7 +108,7 @@ def create_snapshot(depot: Depot, name: str, snapshot: str, *, expires_at: datet
     with depot.instance_locks.hold(name):
         with depot.catalog.read() as tx:
             instance = tx.instances.get(name)
-            known = {one.name for one in tx.instances.snapshots(name)}
+            known = {one.name for one in tx.instances.list_snapshots(name)}
         if not snapshot:
             number = 0
             while f"snap{number}" in known:
@@ -115,7 +121,7 @@ def create_snapshot(depot: Depot, name: str, snapshot: str, *, expires_at: datet
         driver.snapshot(name, snapshot)
         try:
             with depot.catalog.write() as tx:
-                tx.instances.create_snapshot(name, snapshot, instance, created_at=depot.clock(), expires_at=expires_at)
+                tx.instances.create_snapshot(Snapshot(snapshot, instance, depot.clock(), expires_at))
         except BaseException:
             driver.delete_snapshot(name, snapshot)
             raise
@@ -156,29 +162,29 @@ def restore_snapshot(depot: Depot, name: str, snapshot: str) -> None:
     with depot.instance_locks.hold(name):
         instance, kept = get_snapshot(depot, name, snapshot)
         depot.pools.of(instance).restore(name, snapshot)
-        config = dict(kept.record.config)
+        config = dict(kept.instance.config)
         config["volatile.last_state.power"] = "STOPPED"
         with depot.catalog.write() as tx:
             tx.instances.replace(
                 replace(
                     instance,
                     config=config,
-                    devices=kept.record.devices,
-                    profiles=kept.record.profiles,
-                    ephemeral=kept.record.ephemeral,
-                    description=kept.record.description,
+                    devices=kept.instance.devices,
+                    profiles=kept.instance.profiles,
+                    ephemeral=kept.instance.ephemeral,
+                    description=kept.instance.description,
                 )
             )
     depot.events.lifecycle("instance-restored", f"/1.0/instances/{name}", {"snapshot": snapshot})
 
 
-def snapshot_to_json(instance: Instance, profiles: list[Profile], snapshot: Snapshot) -> Mapping[str, Any]:
+def snapshot_to_json(profiles: list[Profile], snapshot: Snapshot) -> Mapping[str, Any]:
     """The API's view of a snapshot."""
-    view = instance_to_json(snapshot.record, profiles, InstanceStatus.STOPPED)
+    view = instance_to_json(snapshot.instance, profiles, InstanceStatus.STOPPED)
     for key in ("status", "status_code", "location", "type", "project", "description"):
         view.pop(key)
     view["name"] = snapshot.name
     view["created_at"] = format_time(snapshot.created_at)
-    view["expires_at"] = "0001-01-01T00:00:00Z" if snapshot.expires_at is None else format_time(snapshot.expires_at)
+    view["expires_at"] = format_time(snapshot.expires_at)
     view["size"] = -1
     return view

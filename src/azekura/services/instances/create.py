@@ -5,24 +5,22 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from azekura.errors import AlreadyExists, InvalidRequest, NotFound
-from azekura.formats.confined import ConfinedScan, unpack_squashfs_confined
-from azekura.formats.magic import Container, sniff
-from azekura.formats.scan import Limits
+from azekura.errors import InvalidRequest, NotFound
 from azekura.model.architecture import native, runnable
-from azekura.model.image import Image, ImageFile, ImageType, SplitFiles, UnifiedFiles
+from azekura.model.image import Image, ImageType
 from azekura.model.instance import Instance, expand_devices
 from azekura.model.reference import check_instance_name
 from azekura.services.depot import Depot
 from azekura.services.images.download import RemoteReference, download_image
 from azekura.services.images.lookup import find_image
 from azekura.services.images.register import ImageWishes
-from azekura.services.images.staging import mounts_squashfs
 from azekura.services.instances.config_keys import check_config, check_devices
+from azekura.services.instances.copies import copy_instance
+from azekura.services.instances.image_trees import BASE_BLOB, ensure_tree, rootfs_file
 from azekura.services.instances.names import fresh_name
 from azekura.services.instances.profiles import load_profiles
+from azekura.services.instances.records import add_record, remove_record
 from azekura.services.instances.requests import (
     FromInstance,
     FromLocalImage,
@@ -33,10 +31,6 @@ from azekura.services.instances.requests import (
 from azekura.services.operations import Running
 from azekura.services.pools import root_pool
 from azekura.services.settings import Settings
-from azekura.storage.port import StorageDriver
-
-if TYPE_CHECKING:
-    from azekura.catalog import Transaction
 
 
 def prepare(depot: Depot, request: InstanceRequest) -> InstanceRequest:
@@ -88,8 +82,6 @@ def create_instance(depot: Depot, request: InstanceRequest, running: Running) ->
         case FromRemoteImage() as remote:
             return _from_image(depot, request, _remote_image(depot, remote, running), running)
         case FromInstance(source, instance_only):
-            from azekura.services.instances.copies import copy_instance
-
             return copy_instance(depot, request, source, instance_only=instance_only)
         case FromNothing():
             instance = _record(depot, request, native(), {}, ("default",))
@@ -115,59 +107,15 @@ def _from_image(depot: Depot, request: InstanceRequest, image: Image, running: R
     instance = _record(depot, request, image.architecture, config, image.profiles)
     with depot.image_locks.hold(image.fingerprint.value):
         driver = depot.pools.of(instance)
-        blob = ensure_tree(depot, driver, image, running)
-        if blob is not None:
-            instance = replace(instance, config={**instance.config, "volatile.base_blob": blob.sha256})
+        ensure_tree(depot, driver, image, running)
+        if driver.shares_images:
+            instance = replace(instance, config={**instance.config, BASE_BLOB: rootfs_file(image).sha256})
         with depot.catalog.read() as tx:
             files = tx.images.metadata_yaml(image.fingerprint), tx.images.templates(image.fingerprint)
         created = _make(depot, instance, image.fingerprint.value, *files)
     with depot.catalog.write(durable=False) as tx:
         tx.images.mark_used(image.fingerprint, depot.clock())
     return created
-
-
-def ensure_tree(depot: Depot, driver: StorageDriver, image: Image, running: Running | None) -> ImageFile | None:
-    """Have the image's root file system in the pool. Called with the image's lock held.
-
-    Returns the blob that the pool mounts as it is, None where it has a tree of its own.
-    """
-    rootfs = image.files.rootfs if isinstance(image.files, SplitFiles) else None
-    squashfs = rootfs is not None and rootfs.extension == ".squashfs"
-    mount = squashfs and mounts_squashfs(depot, driver, image.origin)
-    fingerprint = image.fingerprint.value
-    if not driver.has_image(fingerprint):
-        if mount and rootfs is not None:
-            path = depot.blobs.path(rootfs.sha256)
-            if path is None:
-                raise InvalidRequest("This store has no local files to mount")
-            driver.adopt_squashfs(fingerprint, path)
-        else:
-            _unpack(depot, driver, image, running)
-    return rootfs if mount else None
-
-
-def _unpack(depot: Depot, driver: StorageDriver, image: Image, running: Running | None) -> None:
-    file = image.files.tarball if isinstance(image.files, UnifiedFiles) else image.files.rootfs
-    with driver.fill_image() as fill, depot.blobs.open(file.sha256) as raw:
-        head = raw.read(512)
-        raw.seek(0)
-        path = depot.blobs.path(file.sha256)
-        if sniff(head).container is Container.SQUASHFS and path is not None:
-            unpack_squashfs_confined(path, fill.path, Limits())
-        else:
-            scan = ConfinedScan("unified" if isinstance(image.files, UnifiedFiles) else "rootfs", fill.path, Limits())
-            try:
-                done = 0
-                while data := raw.read(1 << 20):
-                    scan.write(data)
-                    done += len(data)
-                    if running is not None:
-                        running.progress("create_instance_from_image_unpack_progress", "Unpack", done, file.size, 0)
-                scan.finish()
-            except BaseException:
-                scan.abort()
-                raise
-        fill.commit(image.fingerprint.value)
 
 
 def _record(
@@ -225,29 +173,7 @@ def _make(
             driver.create_volume(name, image)
         except BaseException:
             with depot.catalog.write() as tx:
-                if instance.config.get("volatile.base_blob"):
-                    tx.blobs.drop_reference(instance.config["volatile.base_blob"], "instance", name)
-                tx.instances.delete(name)
+                remove_record(tx, instance)
             raise
     depot.events.lifecycle("instance-created", f"/1.0/instances/{name}", {"type": "container"})
     return instance
-
-
-def add_record(tx: Transaction, instance: Instance, metadata_yaml: bytes, templates: Mapping[str, bytes]) -> None:
-    """Write the instance's rows.
-
-    Raises:
-        AlreadyExists: the name is taken, in LXD's words.
-    """
-    try:
-        tx.instances.create(instance)
-    except AlreadyExists:
-        raise AlreadyExists(
-            "instance",
-            instance.name,
-            message='Failed creating instance record: Add instance info to the database: This "instances" entry '
-            "already exists",
-        ) from None
-    tx.instances.set_files(instance.name, metadata_yaml, templates)
-    if instance.config.get("volatile.base_blob"):
-        tx.blobs.add_reference(instance.config["volatile.base_blob"], "instance", instance.name)

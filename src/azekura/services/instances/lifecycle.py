@@ -9,14 +9,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from azekura.catalog import Transaction
-from azekura.errors import AzekuraError, InvalidRequest, InUse, NotFound, RuntimeFailed
+from azekura.errors import AzekuraError, InUse, InvalidRequest, NotFound, RuntimeFailed
 from azekura.model.architecture import native
 from azekura.model.instance import Instance, InstanceStatus, expand_config, expand_devices
 from azekura.runtime.port import ContainerSpec
 from azekura.services.depot import Depot
 from azekura.services.instances.config_keys import runtime_limits, runtime_mounts, runtime_nics
+from azekura.services.instances.image_trees import restore_tree
 from azekura.services.instances.profiles import load_profiles
+from azekura.services.instances.records import remove_record
 from azekura.services.instances.templating import InstanceFiles, render_templates, write_templates
 from azekura.services.settings import truth
 from azekura.storage.port import IdMap, MountedRootfs
@@ -107,6 +108,7 @@ class Lifecycle:
         rendered = render_templates(files, instance, config, devices, triggers, depot.clock())
         driver = depot.pools.of(instance)
         idmap = None if truth(config.get("security.privileged", "false")) else IdMap(ID_BASE, ID_COUNT)
+        restore_tree(depot, driver, instance)
         mounted = driver.mount(instance.name, idmap)
         try:
             write_templates(rendered, mounted)
@@ -317,15 +319,7 @@ class Lifecycle:
         if self.log_folder(name).is_dir():
             self.log_folder(name).rmdir()
         with self._depot.catalog.write() as tx:
-            drop_image_reference(tx, instance)
-            tx.instances.delete(name)
+            remove_record(tx, instance)
 
     def close(self) -> None:
         self._janitor.shutdown(wait=True, cancel_futures=False)
-
-
-def drop_image_reference(tx: Transaction, instance: Instance) -> None:
-    """The instance no longer stands on its image's file."""
-    sha256 = instance.config.get("volatile.base_blob", "")
-    if sha256:
-        tx.blobs.drop_reference(sha256, "instance", instance.name)

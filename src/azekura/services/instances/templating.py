@@ -93,8 +93,7 @@ def write_templates(rendered: list[RenderedFile], rootfs: MountedRootfs) -> None
     """
     if not rendered:
         return
-    files = RootfsFiles(rootfs.path, rootfs.owner_base)
-    for one in rendered:
-        if one.create_only and files.exists(one.path):
-            continue
-        files.write_file(one.path, one.content, mode=0o644, uid=0, gid=0, keep_existing_mode=True)
+    with RootfsFiles(rootfs.path, rootfs.owner_base) as files:
+        for one in rendered:
+            if not (one.create_only and files.exists(one.path)):
+                files.write_file(one.path, one.content)

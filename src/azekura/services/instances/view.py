@@ -31,7 +31,7 @@ def show_instances(depot: Depot, lifecycle: Lifecycle, *, full: bool) -> list[di
     known: dict[str, Profile] = {}
     with depot.catalog.read() as tx:
         rows = [
-            (instance, _profiles(tx, instance, known), tx.instances.snapshots(instance.name) if full else [])
+            (instance, _profiles(tx, instance, known), tx.instances.list_snapshots(instance.name) if full else [])
             for instance in tx.instances.list()
         ]
     shown = []
@@ -40,7 +40,7 @@ def show_instances(depot: Depot, lifecycle: Lifecycle, *, full: bool) -> list[di
         if full:
             view["backups"] = None
             view["state"] = instance_state(depot, lifecycle, instance)
-            view["snapshots"] = [snapshot_to_json(instance, profiles, snapshot) for snapshot in snapshots] or None
+            view["snapshots"] = [snapshot_to_json(profiles, snapshot) for snapshot in snapshots] or None
         shown.append(view)
     return shown
 
@@ -56,12 +56,12 @@ def show_instance(
     with depot.catalog.read() as tx:
         instance = tx.instances.get(name)
         profiles = _profiles(tx, instance, {})
-        snapshots = tx.instances.snapshots(name) if full else []
+        snapshots = tx.instances.list_snapshots(name) if full else []
     view = instance_to_json(instance, profiles, lifecycle.status(name))
     if full:
         view["backups"] = None
         view["state"] = instance_state(depot, lifecycle, instance)
-        view["snapshots"] = [snapshot_to_json(instance, profiles, snapshot) for snapshot in snapshots] or None
+        view["snapshots"] = [snapshot_to_json(profiles, snapshot) for snapshot in snapshots] or None
     return instance, view
 
 

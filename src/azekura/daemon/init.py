@@ -1,0 +1,164 @@
+"""``lxd init``: the set-up, chosen by what the machine really can do, or given as YAML."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+import yaml
+
+from azekura.client.server import Server
+from azekura.errors import InvalidRequest, NotFound, Unsupported
+from azekura.services.state_folder import StateFolder
+from azekura.storage.probe import probe
+from azekura.wire.fields import Body
+
+MAX_PRESEED = 1 << 20
+
+
+def run_init(folder: StateFolder, options: argparse.Namespace) -> int:
+    """Set the running daemon up through its API, as any client could.
+
+    Raises:
+        AzekuraError: one reason; what was set before stays set.
+    """
+    server = Server(f"unix://{folder.socket}")
+    if options.dump:
+        print(yaml.safe_dump(_dump(server), sort_keys=False), end="")
+        return 0
+    if options.preseed:
+        text = sys.stdin.read(MAX_PRESEED + 1)
+        if len(text) > MAX_PRESEED:
+            raise InvalidRequest("The preseed is larger than 1 MiB")
+        try:
+            preseed = yaml.safe_load(text)
+        except (yaml.YAMLError, RecursionError) as exc:
+            raise InvalidRequest(f"The preseed is not YAML: {str(exc)[:200]}") from exc
+        apply_preseed(server, preseed or {})
+        return 0
+    if not options.auto and not options.minimal:
+        if not sys.stdin.isatty():
+            raise InvalidRequest("lxd init asks questions on a terminal only", hint="use --auto or --preseed")
+        return _ask(server, folder)
+    apply_preseed(server, automatic(server, folder, options))
+    return 0
+
+
+def automatic(server: Server, folder: StateFolder, options: argparse.Namespace) -> dict[str, Any]:
+    """The set-up for this machine, and a line on standard output that says what was chosen and why."""
+    preseed: dict[str, Any] = {"config": {}}
+    if options.network_address:
+        host = f"[{options.network_address}]" if ":" in options.network_address else options.network_address
+        preseed["config"]["core.https_address"] = f"{host}:{options.network_port}"
+        if options.trust_password:
+            preseed["config"]["core.trust_password"] = options.trust_password
+    pools = server.get("storage-pools")
+    if pools:
+        print("A storage pool is there already: it stays as it is")
+        return preseed
+    driver = options.storage_backend
+    if driver is None:
+        support = probe(folder.pools)
+        driver = support.best
+        print(f"Storage driver: {driver}")
+        for reason in support.reasons:
+            print(f"  {reason}")
+    preseed["storage_pools"] = [{"name": options.storage_pool, "driver": driver}]
+    preseed["profiles"] = [
+        {"name": "default", "devices": {"root": {"type": "disk", "path": "/", "pool": options.storage_pool}}}
+    ]
+    return preseed
+
+
+def _ask(server: Server, folder: StateFolder) -> int:
+    """The few questions that this server has."""
+    support = probe(folder.pools)
+    for reason in support.reasons:
+        print(f"  {reason}")
+    driver = input(f"Storage driver (overlay, btrfs, dir) [default={support.best}]: ").strip() or support.best
+    address = input("Address to listen on for other machines, empty for none [default=]: ").strip()
+    preseed: dict[str, Any] = {"config": {"core.https_address": address} if address else {}}
+    if not server.get("storage-pools"):
+        preseed["storage_pools"] = [{"name": "default", "driver": driver}]
+        preseed["profiles"] = [
+            {"name": "default", "devices": {"root": {"type": "disk", "path": "/", "pool": "default"}}}
+        ]
+    apply_preseed(server, preseed)
+    return 0
+
+
+def apply_preseed(server: Server, raw: Any) -> None:
+    """Apply LXD's preseed: config, storage pools, profiles. What is there already is updated.
+
+    Raises:
+        InvalidRequest: malformed; Unsupported: networks, projects or a cluster are asked for.
+    """
+    body = Body(raw, "preseed")
+    for key in ("networks", "projects", "cluster"):
+        if body.raw.get(key):
+            raise Unsupported(f'This server has no {key} to set up: leave "{key}" out of the preseed')
+    config = body.mapping("config")
+    if config:
+        server.patch("/1.0", {"config": config})
+    for pool in body.bodies("storage_pools"):
+        _apply_pool(server, pool)
+    for profile in body.bodies("profiles"):
+        _apply_profile(server, profile)
+
+
+def _apply_pool(server: Server, pool: Body) -> None:
+    name = pool.text("name")
+    try:
+        present = server.get(f"storage-pools/{name}")
+    except NotFound:
+        server.post(
+            "storage-pools",
+            {
+                "name": name,
+                "driver": pool.text("driver"),
+                "config": pool.mapping("config"),
+                "description": pool.text("description"),
+            },
+        )
+        return
+    if pool.text("driver", present["driver"]) != present["driver"]:
+        raise InvalidRequest(f'Storage pool "{name}" is there already, with the driver {present["driver"]}')
+    server.patch(f"storage-pools/{name}", {"config": pool.mapping("config")})
+
+
+def _apply_profile(server: Server, profile: Body) -> None:
+    name = profile.text("name")
+    wanted = {
+        "description": profile.text("description"),
+        "config": profile.mapping("config"),
+        "devices": profile.devices("devices"),
+    }
+    try:
+        present = server.get(f"profiles/{name}")
+    except NotFound:
+        server.post("profiles", {"name": name, **wanted})
+        return
+    server.put(
+        f"profiles/{name}",
+        {
+            "description": wanted["description"] or present["description"],
+            "config": {**present["config"], **profile.mapping("config")},
+            "devices": {**present["devices"], **profile.devices("devices")},
+        },
+    )
+
+
+def _dump(server: Server) -> dict[str, Any]:
+    info = server.get("/1.0")
+    pools = server.get("storage-pools", {"recursion": "1"})
+    profiles = server.get("profiles", {"recursion": "1"})
+    return {
+        "config": info["config"],
+        "networks": [],
+        "storage_pools": [{key: pool[key] for key in ("config", "description", "name", "driver")} for pool in pools],
+        "profiles": [
+            {key: profile[key] for key in ("config", "description", "devices", "name")} for profile in profiles
+        ],
+        "projects": [],
+    }

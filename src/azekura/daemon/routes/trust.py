@@ -1,0 +1,193 @@
+"""``/1.0/certificates`` and, ours, ``/1.0/tokens``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from aiohttp import web
+
+from azekura.daemon.call import Call, started, sync, url
+from azekura.daemon.callers import Access
+from azekura.errors import Forbidden, InvalidRequest, NotFound
+from azekura.model.image import NEVER
+from azekura.model.operation import OperationClass
+from azekura.model.trust import TrustedCertificate
+from azekura.services.operations import Running
+from azekura.services.trust import encode_join_token, parse_certificate
+from azekura.wire.etag import etag_of
+from azekura.wire.fields import Body
+from azekura.wire.times import format_time, parse_time
+
+
+def _view(one: TrustedCertificate) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "type": one.type,
+        "restricted": one.restricted,
+        "projects": list(one.projects),
+        "certificate": one.pem,
+        "fingerprint": one.fingerprint,
+    }
+
+
+def _etag(one: TrustedCertificate) -> str:
+    return etag_of([one.name, one.type, one.restricted, list(one.projects)])
+
+
+async def list_all(call: Call) -> web.StreamResponse:
+    def read() -> list[TrustedCertificate]:
+        with call.depot.catalog.read() as tx:
+            return list(tx.certificates.list())
+
+    found = await call.work(read)
+    return sync([_view(one) if call.recursion() else url("certificates", one.fingerprint) for one in found])
+
+
+async def create(call: Call) -> web.StreamResponse:
+    """Trust a certificate: one in the body, or the caller's own by password or token; or give out a token."""
+    body = Body(await call.json(), "certificate")
+    trusted = call.caller.access >= Access.ADMIN
+    if body.flag("token"):
+        if not trusted:
+            raise Forbidden("not authorized")
+        return await _give_token(call, body)
+    if body.text("type") not in ("", "client"):
+        raise InvalidRequest(f"Unknown certificate type: {body.text('type')[:40]}")
+    name, restricted, projects = body.text("name"), body.flag("restricted"), body.texts("projects")
+    if not trusted:
+        token = await call.work(call.server.trust.take_join_token, body.text("password"))
+        if token is not None:
+            name, restricted = token.name or name, token.restricted
+        else:
+            await call.work(call.server.trust.check_password, body.text("password"), call.caller.address)
+    if body.text("certificate") and trusted:
+        certificate = parse_certificate(body.text("certificate"))
+    else:
+        transport = call.request.transport
+        tls = transport.get_extra_info("ssl_object") if transport is not None else None
+        der = tls.getpeercert(True) if tls is not None else None
+        if der is None:
+            raise InvalidRequest("No client certificate provided")
+        from cryptography import x509
+
+        certificate = x509.load_der_x509_certificate(der)
+    added = await call.work(call.server.trust.add, certificate, name, restricted=restricted, projects=projects)
+    return sync(location=url("certificates", added.fingerprint))
+
+
+async def _give_token(call: Call, body: Body) -> web.StreamResponse:
+    name = body.text("name")
+    if not name:
+        raise InvalidRequest("A token needs the name of the client it is for")
+    token, secret = await call.work(
+        call.server.trust.issue_join_token, name, restricted=body.flag("restricted"), projects=body.texts("projects")
+    )
+    addresses = call.server.listeners.addresses() if call.server.listeners is not None else []
+    expires = format_time(token.expires_at or NEVER)
+    trust = call.server.trust
+
+    def create() -> Running:
+        running = call.depot.operations.create(
+            "Executing operation",
+            kind=OperationClass.TOKEN,
+            metadata={
+                "addresses": addresses,
+                "expiresAt": expires,
+                "fingerprint": call.server.certificate_fingerprint,
+                "request": {"name": name},
+                "secret": secret,
+                "token": encode_join_token(name, secret, call.server.certificate_fingerprint, addresses, expires),
+            },
+            may_cancel=True,
+        )
+        running.on_cancel = lambda: trust.revoke(token.id)
+        running.context = token
+        return running
+
+    return started((await call.work(create)).operation)
+
+
+async def _find(call: Call) -> TrustedCertificate:
+    def read() -> TrustedCertificate:
+        with call.depot.catalog.read() as tx:
+            return tx.certificates.get(call.path("fingerprint"))
+
+    return await call.work(read)
+
+
+async def show(call: Call) -> web.StreamResponse:
+    found = await _find(call)
+    own = call.caller.name == found.fingerprint
+    if call.caller.access < Access.ADMIN and not own:
+        raise NotFound("certificate", message="Certificate not found")
+    return sync(_view(found), etag=_etag(found))
+
+
+async def _change(call: Call, *, merge: bool) -> web.StreamResponse:
+    found = await _find(call)
+    body = Body(await call.json(), "certificate")
+    changed = replace(
+        found,
+        name=body.text("name", found.name) if merge else body.text("name"),
+        restricted=body.flag("restricted", found.restricted) if merge else body.flag("restricted"),
+        projects=body.texts("projects") if body.has("projects") or not merge else found.projects,
+    )
+
+    def write() -> None:
+        with call.depot.catalog.write() as tx:
+            tx.certificates.replace(changed)
+
+    await call.work(write)
+    return sync()
+
+
+async def update(call: Call) -> web.StreamResponse:
+    return await _change(call, merge=False)
+
+
+async def patch(call: Call) -> web.StreamResponse:
+    return await _change(call, merge=True)
+
+
+async def delete(call: Call) -> web.StreamResponse:
+    await call.work(call.server.trust.remove, call.path("fingerprint"))
+    return sync()
+
+
+# -- tokens
+
+
+async def list_tokens(call: Call) -> web.StreamResponse:
+    tokens = await call.work(call.server.trust.tokens)
+    return sync(
+        [
+            {
+                "id": one.id,
+                "name": one.name,
+                "purpose": one.purpose,
+                "scope": one.scope,
+                "created_at": format_time(one.created_at),
+                "expires_at": format_time(one.expires_at) if one.expires_at else None,
+            }
+            for one in tokens
+        ]
+    )
+
+
+async def create_token(call: Call) -> web.StreamResponse:
+    """A bearer token that reads images whose aliases match ``scope``. The secret is shown this once."""
+    body = Body(await call.json(), "token")
+    expires = parse_time(body.text("expires_at"))
+    token, secret = await call.work(
+        call.server.trust.issue_read_token,
+        body.text("name"),
+        body.text("scope"),
+        None if expires == NEVER else expires,
+    )
+    return sync({"id": token.id, "token": secret}, location=url("tokens", token.id))
+
+
+async def revoke_token(call: Call) -> web.StreamResponse:
+    await call.work(call.server.trust.revoke, call.path("id"))
+    return sync()
