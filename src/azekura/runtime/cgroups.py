@@ -81,13 +81,13 @@ def _words(path: Path) -> list[str]:
         return []
 
 
-def groups_of(pid: int, hierarchies: Hierarchies) -> dict[str, Path]:
+def groups_of(pid: int, hierarchies: Hierarchies, *, proc: Path = Path("/proc")) -> dict[str, Path]:
     """The folders of the container whose init is ``pid``, by controller; cgroup2's under :data:`V2`.
 
     A folder that serves several controllers stands under each. Empty when the process isn't there.
     """
     try:
-        text = Path(f"/proc/{pid}/cgroup").read_text(errors="replace")
+        text = (proc / str(pid) / "cgroup").read_text(errors="replace")
     except OSError:
         return {}
     found: dict[str, Path] = {}

@@ -97,10 +97,12 @@ def parse_cpu_set(text: str) -> frozenset[int]:
     """``0-2,5`` as numbers. Raises ValueError for anything else."""
     found: set[int] = set()
     for part in text.strip().split(","):
-        first, _, last = part.partition("-")
-        if not first.isdigit() or (last and not last.isdigit()) or int(last or first) > 65535:
-            raise ValueError(text)
-        found.update(range(int(first), int(last or first) + 1))
+        first, dash, last = part.partition("-")
+        if not dash:
+            last = first
+        if not (first.isdecimal() and last.isdecimal()) or int(last) > 65535:
+            raise ValueError(f"not a set of processors: {text[:80]}")
+        found.update(range(int(first), int(last) + 1))
     return frozenset(found)
 
 
