@@ -46,6 +46,7 @@ class Answer(BaseHTTPRequestHandler):
     """One connection's handler. Faults write to it as they like."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: Listener
     resource: Resource
     seen: Seen
@@ -101,8 +102,8 @@ class Answer(BaseHTTPRequestHandler):
         view = memoryview(data)
         while view:
             piece = view[:65536]
+            self.seen.sent += len(piece)  # first: the client may look at it as soon as it has the bytes
             self.wfile.write(piece)
-            self.seen.sent += len(piece)
             view = view[len(piece) :]
 
     def hang_up(self, *, reset: bool = False) -> None:
@@ -245,7 +246,7 @@ def mislabelled_range(answer: Answer) -> None:
     answer.say(206 if span else 200, wrong, headers if span else {})
 
 
-def status(code: int, body: bytes = b"", **headers: str) -> Fault:
+def status(code: int, body: bytes = b"", /, **headers: str) -> Fault:
     def fault(answer: Answer) -> None:
         answer.say(code, body, {name.replace("_", "-"): value for name, value in headers.items()})
 
@@ -286,9 +287,13 @@ def instead(body: bytes, content_type: str = "text/html") -> Fault:
 
 def gzipped(answer: Answer) -> None:
     """The right bytes in gzip's coding, though nobody asked; ranges count coded bytes, as they must."""
-    body = gzip.compress(answer.resource.body, mtime=0)
-    answer.resource = Resource(body, {"Content-Encoding": "gzip"}, '"coded"')
+    answer.resource = coded(answer.resource)
     well(answer)
+
+
+def coded(resource: Resource) -> Resource:
+    """``resource`` under the content coding gzip."""
+    return Resource(gzip.compress(resource.body, mtime=0), {"Content-Encoding": "gzip"}, '"coded"')
 
 
 def truncated_gzip(answer: Answer) -> None:

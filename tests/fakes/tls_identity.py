@@ -25,6 +25,10 @@ class Identity:
     def pem(self) -> str:
         return self.certificate.read_text()
 
+    @property
+    def key_pem(self) -> str:
+        return self.key.read_text()
+
     def server_context(self, *, client_ca: Path | None = None) -> ssl.SSLContext:
         """For a server that shows this identity; with ``client_ca`` it demands a client certificate signed by it."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

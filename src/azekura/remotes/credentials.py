@@ -44,10 +44,22 @@ class Basic:
 
 @dataclass(frozen=True, slots=True)
 class ClientCertificate:
-    """Paths of a PEM certificate and its unencrypted key."""
+    """A certificate and its unencrypted key, both as PEM text."""
 
-    certificate: Path
-    key: Path = field(repr=False)
+    certificate_pem: str = field(repr=False)
+    key_pem: str = field(repr=False)
+
+    @classmethod
+    def from_files(cls, certificate: Path, key: Path) -> ClientCertificate:
+        """Read both from files.
+
+        Raises:
+            HostError: one can't be read.
+        """
+        try:
+            return cls(certificate.read_text("ascii"), key.read_text("ascii"))
+        except (OSError, ValueError) as exc:
+            raise HostError(f"Can't read the client certificate {certificate} or its key") from exc
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +165,7 @@ def _to_json(credentials: Credentials) -> dict[str, Any]:
         case None:
             pass
     if credentials.client:
-        raw["client"] = [str(credentials.client.certificate), str(credentials.client.key)]
+        raw["client"] = [credentials.client.certificate_pem, credentials.client.key_pem]
     if credentials.ca_pem:
         raw["ca"] = credentials.ca_pem
     return raw
@@ -169,7 +181,7 @@ def _from_json(raw: Any) -> Credentials:
             authorization = Basic(user, password)
         client = None
         if "client" in raw:
-            certificate, key = map(Path, raw["client"])
+            certificate, key = map(str, raw["client"])
             client = ClientCertificate(certificate, key)
         return Credentials(authorization, client, str(raw.get("ca", "")))
     except (ValueError, TypeError, AttributeError, InvalidRequest):

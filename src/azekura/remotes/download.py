@@ -340,7 +340,7 @@ class _Transfer:
             try:
                 data = response.read()
             except ConnectionFailed as exc:
-                raise _Again(exc) from exc
+                raise _Again(self._broken_off(response, str(exc))) from exc
             if self._http.aborted:
                 raise Cancelled("Cancelled while downloading")
             if not data:
@@ -364,12 +364,13 @@ class _Transfer:
             if self._cancelled():
                 raise Cancelled("Cancelled while downloading")
         if state.total is not None and state.received < state.total:
-            raise _Again(
-                ConnectionFailed(
-                    f"{response.url.origin} broke off after {state.received} of {state.total} bytes of "
-                    f"{response.url.path}"
-                )
-            )
+            raise _Again(self._broken_off(response, "the connection ended early"))
+
+    def _broken_off(self, response: Response, reason: str) -> ConnectionFailed:
+        total = "an unknown number of" if self._state.total is None else self._state.total
+        return ConnectionFailed(
+            f"{response.url.shown} broke off after {self._state.received} of {total} bytes: {reason}"
+        )
 
     def _finish(self) -> None:
         state = self._state

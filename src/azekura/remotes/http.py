@@ -31,6 +31,7 @@ from urllib3.exceptions import (
     TimeoutError as Urllib3Timeout,
 )
 
+from azekura.client.tls import client_context, fingerprint_of_pem
 from azekura.errors import BadAnswer, ConnectionFailed, Forbidden, InvalidRequest
 from azekura.remotes.credentials import Credentials
 from azekura.remotes.policy import SLICE, DownloadPolicy
@@ -63,18 +64,13 @@ class Trust:
     _contexts: dict[str, ssl.SSLContext] = field(default_factory=dict, repr=False, compare=False)
 
     @property
-    def pin(self) -> bytes | None:
-        """sha256 of the pinned certificate's DER form.
+    def pin(self) -> str:
+        """sha256 of the pinned certificate's DER form, in hex; empty if none is pinned.
 
         Raises:
             InvalidRequest: it isn't PEM.
         """
-        if not self.pin_pem:
-            return None
-        try:
-            return hashlib.sha256(ssl.PEM_cert_to_DER_cert(_first_certificate(self.pin_pem))).digest()
-        except ValueError as exc:
-            raise InvalidRequest("The pinned certificate of this remote is not in PEM form") from exc
+        return fingerprint_of_pem(self.pin_pem) if self.pin_pem else ""
 
     def context(self, kind: str) -> ssl.SSLContext:
         """``kind``: ``pinned`` (the caller compares), ``home`` (the remote's own origin) or ``elsewhere``.
@@ -90,32 +86,22 @@ class Trust:
         return self._contexts[kind]
 
     def _build(self, kind: str) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        ca_pem = self.ca_pem or (self.credentials.ca_pem if self.credentials else "")
+        client = self.credentials.client if self.credentials and kind != "elsewhere" else None
+        context = client_context(
+            client.certificate_pem if client else None, client.key_pem if client else None, verify=False
+        )
         if kind == "pinned":
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        elif kind == "home" and self.pin_pem:
-            context.load_verify_locations(cadata=self.pin_pem)
-        elif ca_pem:
-            context.load_verify_locations(cadata=ca_pem)
+            return context
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.check_hostname = True
+        vouching = self.ca_pem or (self.credentials.ca_pem if self.credentials else "")
+        if kind == "home" and self.pin_pem:
+            vouching = self.pin_pem
+        if vouching:
+            context.load_verify_locations(cadata=vouching)
         else:
             context.load_default_certs(ssl.Purpose.SERVER_AUTH)
-        if kind != "elsewhere" and self.credentials and self.credentials.client:
-            client = self.credentials.client
-            # without a password callback OpenSSL would ask on the terminal for an encrypted key's
-            context.load_cert_chain(client.certificate, client.key, password=lambda: "")
         return context
-
-
-def _first_certificate(pem: str) -> str:
-    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
-    start = pem.find(begin)
-    stop = pem.find(end, start)
-    if start < 0 or stop < 0:
-        raise ValueError("no certificate in it")
-    return pem[start : stop + len(end)] + "\n"
 
 
 class _Tracked:
@@ -123,12 +109,12 @@ class _Tracked:
 
     sock: Any
     live: weakref.WeakSet[socket.socket]
-    pin: bytes | None = None
+    pin: str = ""
 
     def connect(self) -> None:
         super().connect()  # type: ignore[misc]
         self.live.add(self.sock)
-        if self.pin is not None and hashlib.sha256(self.sock.getpeercert(binary_form=True)).digest() != self.pin:
+        if self.pin and hashlib.sha256(self.sock.getpeercert(binary_form=True)).hexdigest() != self.pin:
             raise _OtherCertificate("not the pinned certificate")
 
 
@@ -139,9 +125,7 @@ class _Plain(_Tracked, HTTPConnection):
 
 
 class _Tls(_Tracked, HTTPSConnection):
-    def __init__(
-        self, *args: Any, live: weakref.WeakSet[socket.socket], pin: bytes | None = None, **kwargs: Any
-    ) -> None:
+    def __init__(self, *args: Any, live: weakref.WeakSet[socket.socket], pin: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.live = live
         self.pin = pin
@@ -184,12 +168,12 @@ class Response:
         """The next bytes of the body as they come, without decoding; empty at its end.
 
         Raises:
-            ConnectionFailed: cut off or silent for too long.
+            ConnectionFailed: cut off or silent for too long; its message is only the reason.
         """
         try:
             return self._raw.read1(self._piece, decode_content=False)
         except (HTTPError, OSError, ValueError) as exc:
-            raise ConnectionFailed(f"The connection to {self.url.origin} broke: {_reason(exc)}") from exc
+            raise ConnectionFailed(_reason(exc)) from exc
 
     def close(self) -> None:
         with suppress(HTTPError, OSError):
@@ -300,7 +284,7 @@ class Http:
         if origin.scheme == "http":
             pool = _PlainPool(origin.host, origin.port, timeout=timeout, maxsize=1, live=self._live)
         else:
-            pin = self._trust.pin if origin == self.home and not self._pin_is_ca else None
+            pin = self._trust.pin if origin == self.home and not self._pin_is_ca else ""
             kind = "pinned" if pin else "home" if origin == self.home else "elsewhere"
             pool = _TlsPool(
                 origin.host,
@@ -374,7 +358,7 @@ def _is_ca(pem: str) -> bool:
     from cryptography import x509
 
     try:
-        certificate = x509.load_pem_x509_certificate(_first_certificate(pem).encode())
+        certificate = x509.load_pem_x509_certificate(pem.encode())
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     except (ValueError, x509.ExtensionNotFound):
         return False

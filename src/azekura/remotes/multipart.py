@@ -12,7 +12,8 @@ from typing import Protocol
 from azekura.errors import BadAnswer
 
 _BOUNDARY = re.compile(
-    r"""multipart/form-data\s*;(?:.*;)?\s*boundary=(?:"([^"\x00-\x1f]{1,70})"|([^\s;",]{1,70}))""", re.IGNORECASE
+    r"""multipart/form-data\s*;(?:.*;)?\s*boundary=(?:"([^"\x00-\x1f]{1,70})"|([^\s;",]{1,70}))\s*(?:;|$)""",
+    re.IGNORECASE,
 )
 _NAME = re.compile(
     rb"""content-disposition:\s*form-data\s*;(?:[^\r\n]*;)?\s*name="?(metadata|rootfs\.img|rootfs)"?\s*(?:;|$)""",

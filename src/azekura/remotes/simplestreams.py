@@ -129,7 +129,7 @@ class SimplestreamsServer:
             return images_of([documents.products(document) for document in found], strip_prefix=self._strip)
 
         digest = hashlib.sha256("\n".join([LAYOUT, self._strip, *(item.sha256 for item in found)]).encode())
-        return StreamCatalog.open(self._cache.folder, digest.hexdigest(), build)
+        return StreamCatalog.open(self._cache.folder, digest.hexdigest(), build, anew=anew)
 
     def _download(
         self,

@@ -45,10 +45,15 @@ class StreamCatalog:
         self._database = database
 
     @classmethod
-    def open(cls, folder: Path | None, digest: str, build: Callable[[], StreamImages]) -> StreamCatalog:
-        """The catalog of the state ``digest``: the kept one, or made from ``build()`` and kept in ``folder``."""
+    def open(
+        cls, folder: Path | None, digest: str, build: Callable[[], StreamImages], *, anew: bool = False
+    ) -> StreamCatalog:
+        """The catalog of the state ``digest``: the kept one, or made from ``build()`` and kept in ``folder``.
+
+        ``anew`` does not trust the kept one.
+        """
         file = folder / f"{digest[:40]}.catalog" if folder else None
-        if file is not None and file.is_file():
+        if file is not None and file.is_file() and not anew:
             with suppress(sqlite3.Error):
                 database = sqlite3.connect(f"{file.as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
                 try:

@@ -86,17 +86,17 @@ class Url:
         return Url(self.origin, f"{self.path.rstrip('/')}/{quote(path.lstrip('/'), safe='/~:+,=@%')}")
 
     def join(self, location: str) -> Url:
-        """The target of a redirect from here.
+        """Where a ``Location`` (or the like) in an answer from here leads.
 
         Raises:
-            BadAnswer: it is no URL that may be followed.
+            BadAnswer: to no usable URL.
         """
         try:
             if _UNSAFE.search(location):
                 raise InvalidRequest("it holds characters that no URL may hold")
             return Url.parse(urljoin(self.full, location).partition("#")[0])
         except (InvalidRequest, ValueError) as exc:
-            raise BadAnswer(f"{self.shown} redirects to something that is no usable URL") from exc
+            raise BadAnswer(f"{self.shown} points to something that is no usable URL") from exc
 
 
 def split_userinfo(text: str) -> tuple[str, str, str]:

@@ -1,0 +1,243 @@
+"""What every image server promises, whatever it speaks: one in memory, simplestreams, a direct URL, a real LXD."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.fakes.fault_server import FaultServer
+from tests.fakes.image_server import ImageServerFake, Stored
+from tests.fakes.memory_sink import MemorySink
+from tests.fakes.real_lxd import RealLxd, tiny_image
+from tests.fakes.remote_settings import bring, quick
+from tests.fakes.streams_tree import StreamsTree
+from tests.fakes.tls_identity import Identity, make_identity
+
+from azekura.errors import Ambiguous, Cancelled, NotFound, Unsupported
+from azekura.model.source import Protocol
+from azekura.remotes import open_server
+from azekura.remotes.port import ImageServer
+
+NATIVE = ("x86_64", "i686")
+
+
+@dataclass
+class Offer:
+    """A server, and what it truly has: alias → role → bytes."""
+
+    server: ImageServer
+    images: dict[str, dict[str, bytes]]
+    lists: bool = True
+
+    def fingerprint(self, alias: str) -> str:
+        return hashlib.sha256(b"".join(self.images[alias].values())).hexdigest()
+
+
+SPLIT = {"metadata": random.Random(5).randbytes(3_000), "rootfs": random.Random(6).randbytes(150_000)}
+UNIFIED = {"unified": random.Random(7).randbytes(120_000)}
+
+
+@pytest.fixture(scope="module")
+def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
+    return make_identity(tmp_path_factory.mktemp("identity"))
+
+
+@pytest.fixture(scope="module")
+def in_memory(identity: Identity) -> Iterator[Offer]:
+    with ImageServerFake(identity.server_context()) as web:
+        web.add(Stored(SPLIT["metadata"], SPLIT["rootfs"], aliases=["split/a"], properties={"os": "Debian"}))
+        web.add(Stored(UNIFIED["unified"], aliases=["unified"]))
+        server = open_server(web.url, Protocol.LXD, certificate_pem=identity.pem, policy=quick())
+        yield Offer(server, {"split/a": SPLIT, "unified": UNIFIED})
+
+
+@contextmanager
+def streams(identity: Identity, cache_dir: Path | None) -> Iterator[Offer]:
+    tree = StreamsTree()
+    tree.split(
+        tree.product("debian/12", aliases="split/a"), "20260101_0000", SPLIT["metadata"], squashfs=SPLIT["rootfs"]
+    )
+    tree.unified(tree.product("alpine/3.20", aliases="unified"), "20260101_0000", UNIFIED["unified"])
+    with FaultServer(identity.server_context()) as web:
+        tree.publish(web, "/base")
+        server = open_server(
+            f"{web.url}/base/",
+            Protocol.SIMPLESTREAMS,
+            certificate_pem=identity.pem,
+            architectures=NATIVE,
+            cache_dir=cache_dir,
+            policy=quick(),
+        )
+        yield Offer(server, {"split/a": SPLIT, "unified": UNIFIED})
+
+
+@pytest.fixture(scope="module")
+def simplestreams(identity: Identity, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Offer]:
+    with streams(identity, tmp_path_factory.mktemp("cache")) as offer:
+        yield offer
+
+
+@pytest.fixture(scope="module")
+def simplestreams_without_cache(identity: Identity) -> Iterator[Offer]:
+    with streams(identity, None) as offer:
+        yield offer
+
+
+@pytest.fixture(scope="module")
+def direct(identity: Identity) -> Iterator[Offer]:
+    with FaultServer(identity.server_context()) as web:
+        web.serve("/file", UNIFIED["unified"])
+        digest = hashlib.sha256(UNIFIED["unified"]).hexdigest()
+        web.serve("/image", b"", LXD_Image_Hash=digest, LXD_Image_URL=f"{web.url}/file")
+        server = open_server(f"{web.url}/image", Protocol.DIRECT, certificate_pem=identity.pem, policy=quick())
+        yield Offer(server, {"": UNIFIED}, lists=False)
+
+
+@pytest.fixture(scope="module")
+def real_lxd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Offer]:
+    folder = tmp_path_factory.mktemp("images")
+    split = tiny_image(folder / "split", split=True)
+    unified = tiny_image(folder / "unified", split=False)
+    with RealLxd.started() as lxd:
+        lxd.import_image(folder / "split", split, "split/a")
+        lxd.import_image(folder / "unified", unified, "unified")
+        server = open_server(lxd.url, Protocol.LXD, certificate_pem=lxd.certificate, policy=quick(stall_timeout=10))
+        yield Offer(server, {"split/a": split, "unified": unified})
+
+
+@pytest.fixture(
+    params=[
+        "in_memory",
+        "simplestreams",
+        "simplestreams_without_cache",
+        "direct",
+        pytest.param("real_lxd", marks=[pytest.mark.interop, pytest.mark.root]),
+    ]
+)
+def offer(request: pytest.FixtureRequest) -> Offer:
+    return request.getfixturevalue(request.param)  # type: ignore[no-any-return]
+
+
+def test_an_alias_resolves_to_an_image_with_a_fingerprint(offer: Offer) -> None:
+    for alias in offer.images:
+        image = offer.server.resolve(alias, type=None, architectures=NATIVE)
+        assert image.known_fingerprint == offer.fingerprint(alias)
+
+
+def test_what_is_downloaded_is_what_was_announced(offer: Offer) -> None:
+    for alias, parts in offer.images.items():
+        image = offer.server.resolve(alias, type=None, architectures=NATIVE)
+        sink = bring(offer.server, image)
+        assert {role: sink.bytes_of(role) for role in sink.parts} == parts
+        assert sink.fingerprint == image.known_fingerprint
+        if image.size:
+            assert image.size == sum(map(len, parts.values()))
+
+
+def test_progress_ends_at_each_files_full_length(offer: Offer) -> None:
+    for alias, parts in offer.images.items():
+        done: dict[str, int] = {}
+
+        def note(role: str, now: int, total: int | None, done: dict[str, int] = done) -> None:
+            assert now >= done.get(role, 0)
+            assert total is None or now <= total
+            done[role] = now
+
+        image = offer.server.resolve(alias, type=None, architectures=NATIVE)
+        bring(offer.server, image, progress=note)
+        assert done == {role: len(data) for role, data in parts.items()}
+
+
+def test_a_cancelled_download_says_so(offer: Offer) -> None:
+    image = offer.server.resolve(next(iter(offer.images)), type=None, architectures=NATIVE)
+    with pytest.raises(Cancelled):
+        bring(offer.server, image, cancelled=lambda: True)
+
+
+def test_cancelling_in_the_middle_writes_no_more(offer: Offer) -> None:
+    image = offer.server.resolve(next(iter(offer.images)), type=None, architectures=NATIVE)
+    sink = MemorySink()
+    with pytest.raises(Cancelled):
+        offer.server.download(
+            image,
+            sink,
+            progress=lambda *_: None,
+            cancelled=lambda: any(part.written for part in sink.parts.values()),
+        )
+    assert sum(part.written for part in sink.parts.values()) < sum(map(len, next(iter(offer.images.values())).values()))
+
+
+def test_an_unknown_name_is_not_found(offer: Offer) -> None:
+    for reference in ("no/such", "ffffffffffff", "f" * 64, "../images", "Ä", "%", "_", "a?b", "x" * 300):
+        with pytest.raises(NotFound, match=r"Image not found|The requested image couldn't be found"):
+            offer.server.resolve(reference, type=None, architectures=NATIVE)
+
+
+def test_a_fingerprint_and_its_beginning_resolve(offer: Offer) -> None:
+    if not offer.lists:
+        pytest.skip("a direct URL is its image's only name")
+    for alias in offer.images:
+        whole = offer.fingerprint(alias)
+        for reference in (whole, whole[:12], whole[:40]):
+            assert offer.server.resolve(reference, type=None, architectures=NATIVE).known_fingerprint == whole
+
+
+def test_the_list_holds_every_image_once(offer: Offer) -> None:
+    if not offer.lists:
+        with pytest.raises(Unsupported):
+            offer.server.list()
+        return
+    listed = offer.server.list()
+    assert sorted(image.known_fingerprint for image in listed) == sorted(map(offer.fingerprint, offer.images))
+    for image in listed:
+        assert any(
+            image.known_fingerprint == offer.fingerprint(alias) for alias in image.aliases if alias in offer.images
+        )
+        assert image == offer.server.resolve(image.known_fingerprint, type=None, architectures=NATIVE)
+
+
+def test_the_aliases_lead_to_the_images(offer: Offer) -> None:
+    if not offer.lists:
+        with pytest.raises(Unsupported):
+            offer.server.aliases()
+        return
+    targets = {alias.name: alias.target.value for alias in offer.server.aliases()}
+    for alias in offer.images:
+        assert targets[alias] == offer.fingerprint(alias)
+
+
+def test_the_url_shows_neither_slash_nor_query_at_its_end(offer: Offer) -> None:
+    assert offer.server.url.startswith("https://")
+    assert not offer.server.url.endswith("/")
+
+
+def test_a_server_that_is_gone_is_a_failed_connection(tmp_path: Path) -> None:
+    from azekura.errors import ConnectionFailed
+
+    for protocol in Protocol:
+        server = open_server("https://127.0.0.1:9/x", protocol, policy=quick(retries=1))
+        with pytest.raises(ConnectionFailed, match=r"Failed to connect to https://127\.0\.0\.1:9"):
+            server.resolve("", type=None, architectures=NATIVE)
+
+
+def test_an_ambiguous_beginning_is_refused(identity: Identity) -> None:
+    bodies = [b"image %d" % number for number in range(40)]
+    digests = [hashlib.sha256(body).hexdigest() for body in bodies]
+    twins = next(digest for digest in digests if sum(other[0] == digest[0] for other in digests) > 1)[0]
+    tree = StreamsTree()
+    opened: list[Callable[[], ImageServer]] = []
+    with ImageServerFake(identity.server_context()) as lxd, FaultServer(identity.server_context()) as web:
+        for number, body in enumerate(bodies):
+            lxd.add(Stored(body))
+            tree.unified(tree.product(f"os{number}/1"), "20260101_0000", body)
+        tree.publish(web)
+        opened.append(lambda: open_server(lxd.url, Protocol.LXD, certificate_pem=identity.pem, policy=quick(retries=0)))
+        opened.append(lambda: open_server(web.url, Protocol.SIMPLESTREAMS, certificate_pem=identity.pem))
+        for opener in opened:
+            with pytest.raises(Ambiguous, match="More than one"):
+                opener().resolve(twins, type=None, architectures=NATIVE)
