@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -26,6 +27,7 @@ class Catalog:
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         self._database = database
         self._clock = clock
+        self._here = threading.local()
 
     @property
     def where(self) -> str:
@@ -53,8 +55,14 @@ class Catalog:
             StorageFailed: the database can't be used, or was busy for too long.
             NoSpace: its disk is full; nothing was changed.
         """
-        with self._database.writing(durable=durable) as connection:
-            yield Transaction(Session(connection, self._database.where, self._clock))
+        if getattr(self._here, "writing", False):
+            raise RuntimeError("a write transaction inside a write transaction would wait for itself for ever")
+        self._here.writing = True
+        try:
+            with self._database.writing(durable=durable) as connection:
+                yield Transaction(Session(connection, self._database.where, self._clock))
+        finally:
+            self._here.writing = False
 
     def close(self) -> None:
         """Let go of the database. No transaction may be under way."""
@@ -70,7 +78,7 @@ def open_catalog(where: str | Path, *, clock: Callable[[], datetime] = _utc_now)
         InvalidRequest: a URL of another kind.
         StorageFailed: it can't be opened, or a newer version of this program has changed its tables.
     """
-    database = _database(where)
+    database = database_at(where)
     try:
         bring_up_to_date(database)
     except BaseException:
@@ -79,7 +87,8 @@ def open_catalog(where: str | Path, *, clock: Callable[[], datetime] = _utc_now)
     return Catalog(database, clock)
 
 
-def _database(where: str | Path) -> Database:
+def database_at(where: str | Path) -> Database:
+    """The database at ``where``, its tables as they are. Errors as :func:`open_catalog`."""
     if isinstance(where, Path) or "://" not in where:
         from azekura.catalog.sqlite import SqliteDatabase
 

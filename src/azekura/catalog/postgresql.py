@@ -36,7 +36,7 @@ class PostgresDatabase:
                 pool_size=_CONNECTIONS,
                 max_overflow=_MORE_CONNECTIONS,
                 pool_reset_on_return=None,
-                connect_args={"options": f"-c lock_timeout={_LOCK_TIMEOUT} -c TimeZone=UTC"},
+                connect_args={"client_encoding": "utf8", "options": f"-c lock_timeout={_LOCK_TIMEOUT}"},
             )
         except ImportError as exc:
             raise StorageFailed(

@@ -29,7 +29,6 @@ class SqliteDatabase:
     def __init__(self, path: Path) -> None:
         self.where = str(path)
         self._writing = threading.Lock()
-        self._writer_thread: int | None = None
         self._writer_is_durable: bool | None = None
         _create_private(path)
         url = sa.URL.create("sqlite", database=str(path))
@@ -97,16 +96,11 @@ class SqliteDatabase:
     @contextmanager
     def _one_writer(self) -> Iterator[None]:
         # a lock of our own is fair and quick; SQLite's only sleeps and asks again
-        thread = threading.get_ident()
-        if self._writer_thread == thread:
-            raise RuntimeError("a write transaction inside a write transaction would wait for itself for ever")
         if not self._writing.acquire(timeout=BUSY_TIMEOUT):
             raise busy(self.where)
-        self._writer_thread = thread
         try:
             yield
         finally:
-            self._writer_thread = None
             self._writing.release()
 
     @contextmanager
