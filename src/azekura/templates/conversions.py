@@ -1,6 +1,6 @@
 """What any value is worth as text, number or truth, and how two of them compare.
 
-Source: measured on LXD 5.0.2 (pongo2 4.0.2), see docs/templates.md.
+Source: measured on LXD 5.0.2, whose engine is pongo2 4.0.2.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from typing import TypeAlias
 
 from azekura.templates import numbers
 from azekura.templates.cursor import TokenCursor
-from azekura.templates.failure import Fault, quoted
+from azekura.templates.failure import Fault, Position, quoted
 from azekura.templates.filters import FILTERS
 from azekura.templates.filters.apply import ApplyFilter
 from azekura.templates.lookup import Attribute, Call, Element, LoadName, Part, PrepareCall, Reference
@@ -44,13 +44,17 @@ _WORDS = {b"and": _LOGIC, b"or": _LOGIC, b"in": _RELATION}
 _GROUPS_TO_THE_LEFT = (_SUM, _PRODUCT)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Operator:
-    """Waits for its right side. ``instruction`` follows that; a short circuit has jumped over it."""
+    """Waits for its right side. ``instruction`` follows that; a short circuit has jumped over it.
+
+    ``position`` is where errors point: for signs the value that follows, as in LXD.
+    """
 
     rank: int
     token: Token
     instruction: Instruction
+    position: Position
 
 
 @dataclass(slots=True)
@@ -93,6 +97,7 @@ class ExpressionParser:
         self._depth = 0
         self._calls = 0  # open calls
         self._safe = False
+        self._signs: list[_Operator] = []  # that no value has followed yet
         self._in_tag = in_tag
 
     def parse(self) -> bool:
@@ -111,10 +116,15 @@ class ExpressionParser:
         """The beginning of ``simple``: the one place where a sign and ``not`` may stand."""
         sign = self._cursor.symbol(b"+", b"-")
         if sign is not None and sign.value == b"-":
-            self._stack.append(_Operator(_SIGN, sign, Negate()))
+            self._sign(sign, Negate())
         negation = self._cursor.symbol(b"!") or self._cursor.keyword(b"not")
         if negation is not None:
-            self._stack.append(_Operator(_SIGN, negation, Not()))
+            self._sign(negation, Not())
+
+    def _sign(self, token: Token, instruction: Instruction) -> None:
+        operator = _Operator(_SIGN, token, instruction, token.position)
+        self._stack.append(operator)
+        self._signs.append(operator)
 
     def _open(self, entry: _Group | _Arguments) -> None:
         self._depth += 1
@@ -169,7 +179,7 @@ class ExpressionParser:
             instruction: Instruction = self._program.emit(ShortCircuit(decides), token.position)
         else:
             instruction = BINARY[token.value]
-        self._stack.append(_Operator(rank, token, instruction))
+        self._stack.append(_Operator(rank, token, instruction, token.position))
         if rank <= _RELATION:
             self._begin()
         return True
@@ -191,10 +201,10 @@ class ExpressionParser:
                 return
             self._stack.pop()
             if isinstance(entry.instruction, ShortCircuit):
-                self._program.emit(ToBool(), entry.token.position)
+                self._program.emit(ToBool(), entry.position)
                 entry.instruction.target = self._program.here
             else:
-                self._program.emit(entry.instruction, entry.token.position)
+                self._program.emit(entry.instruction, entry.position)
 
     # values
 
@@ -204,6 +214,9 @@ class ExpressionParser:
         token = cursor.current
         if token is None:
             raise cursor.fault("Unexpected EOF, expected a number, string, keyword or identifier.")
+        for sign in self._signs:
+            sign.position = token.position
+        self._signs.clear()
         if token.kind is Kind.NAME:
             cursor.take()
             reference = Reference(token.value)

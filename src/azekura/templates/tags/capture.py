@@ -51,14 +51,16 @@ def spaceless(text: bytes) -> bytes:
     """
     result: list[bytes] = []
     done = 0
-    line_start, first = 0, -1  # of the line with the ">", and its first "<"
+    seen, first = 0, -1  # up to where the text was searched; the first "<" of the line with the ">"
     line_end, last = -1, -1  # of the line with the "<", and its last ">"
     for junction in _JUNCTION.finditer(text):
         closing, opening = junction.start(), junction.end() - 1
-        newline = text.rfind(b"\n", line_start, closing)
-        if newline >= 0 or first < 0:
-            line_start = max(line_start, newline + 1)
-            first = text.find(b"<", line_start, closing)
+        newline = text.rfind(b"\n", seen, closing)
+        if newline >= 0:
+            seen, first = newline, -1
+        if first < 0:
+            first = text.find(b"<", seen, closing)
+        seen = closing
         if line_end < opening:
             line_end = text.find(b"\n", opening)
             line_end = len(text) if line_end < 0 else line_end
