@@ -61,7 +61,8 @@ class TreeFill(Protocol):
     def path(self) -> Path:
         """An empty folder of the pool's file system, to be filled with a root file system in image-native ids.
 
-        Mode and owner of the folder itself are those of the image's ``/``.
+        Mode and owner of the folder itself are those of the image's ``/``. It must not be replaced by another.
+        Only root gets there: a child that gives up its rights must be handed a descriptor, or a mount, of it.
         """
 
     def commit(self, fingerprint: str) -> None:
