@@ -19,6 +19,7 @@ import pytest
 
 _PR_SET_PDEATHSIG = 1
 _USER = "postgres"
+_MEMORY = Path("/dev/shm")  # thousands of small files that nobody wants to keep
 _INITDB_OPTIONS = ("--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")
 
 
@@ -61,7 +62,7 @@ def running_server() -> Iterator[PostgresServer]:
     programs = _programs()
     if programs is None:
         pytest.skip("PostgreSQL is not installed")
-    folder = Path(tempfile.mkdtemp(prefix="azekura-pg-"))
+    folder = Path(tempfile.mkdtemp(prefix="azekura-pg-", dir=_MEMORY if _MEMORY.is_dir() else None))
     other_user = _USER if os.geteuid() == 0 else None
     if other_user is not None:
         shutil.chown(folder, other_user, other_user)
