@@ -95,19 +95,28 @@ def send_signal(pidfd: int, number: int) -> bool:
 def init_below(monitor: int) -> Process | None:
     """The container's init: the child of its monitor that is number 1 in a pid namespace of its own.
 
-    None while there is none (not started yet, between two boots, or gone).
+    None while there is none (not started yet, between two boots, or gone). A child that still runs the monitor's own
+    program hasn't executed init: it is building the container and may see the host's file system.
     """
     try:
         children = Path(f"/proc/{monitor}/task/{monitor}/children").read_text().split()
+        builder = _program(monitor)
     except OSError:
         return None
     for child in children:
         numbers = status_field(int(child), "NSpid").split()
-        if len(numbers) > 1 and numbers[-1] == "1":
-            process = identify(int(child))
-            if process and parent_of(process.pid) == monitor:
+        process = identify(int(child)) if len(numbers) > 1 and numbers[-1] == "1" else None
+        try:
+            if process and _program(process.pid) != builder and parent_of(process.pid) == monitor:
                 return process
+        except OSError:
+            continue  # it has just ended
     return None
+
+
+def _program(pid: int) -> tuple[int, int]:
+    found = Path(f"/proc/{pid}/exe").stat()
+    return found.st_dev, found.st_ino
 
 
 def shutdown_signal(init: int) -> int:

@@ -5,6 +5,7 @@ import signal
 import socket
 import struct
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -211,3 +212,25 @@ def test_own_interfaces_can_be_read() -> None:
     finally:
         os.close(pidfd)
     assert "lo" in names
+
+
+@pytest.mark.root
+def test_child_that_still_builds_the_container_is_not_taken_for_init() -> None:
+    """The monitor's own program in the place of init has not executed init yet."""
+    apart = ["unshare", "--pid", "--fork", "--kill-child"]
+    for command, is_init in ((["sleep", "100"], True), (["unshare", "--mount", "--fork", "sleep", "100"], False)):
+        monitor = subprocess.Popen([*apart, *command])
+        try:
+            deadline = time.monotonic() + 5
+            while not Path(f"/proc/{monitor.pid}/task/{monitor.pid}/children").read_text():
+                assert time.monotonic() < deadline
+            found = None
+            for _ in range(50):
+                found = init_below(monitor.pid)
+                if found:
+                    break
+                time.sleep(0.01)
+            assert bool(found) is is_init
+        finally:
+            monitor.kill()
+            monitor.wait()
