@@ -203,6 +203,29 @@ def test_mounts_name_no_path_outside(machine: Machine) -> None:
             machine.start(extra_mounts=(BindMount(machine.base, target),))
 
 
+def test_several_containers_start_at_once(machine: Machine) -> None:
+    specs = [replace(machine.spec, name=f"{machine.name}-{number}") for number in range(4)]
+    failures: list[BaseException] = []
+
+    def start(spec: ContainerSpec) -> None:
+        try:
+            machine.runtime.start(replace(spec, log=machine.base / spec.name, console_log=machine.base / "console"))
+        except RuntimeFailed as failure:
+            failures.append(failure)
+
+    threads = [threading.Thread(target=start, args=(spec,)) for spec in specs]
+    machine.runtime._callbacks.clear()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    running = [machine.runtime.is_running(spec.name) for spec in specs]
+    for spec in specs:
+        machine.runtime.stop(spec.name, force=True)
+    assert failures == []
+    assert running == [True] * 4
+
+
 # -- limits
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -67,9 +68,9 @@ def _search_path(run_dir: Path, host: Host, raw_lxc: str) -> str:
     folder = run_dir / ".programs"
     folder.mkdir(mode=0o711, exist_ok=True)
     link = folder / "apparmor_parser"
-    if host.apparmor_parser and not link.exists():
-        link.unlink(missing_ok=True)
-        link.symlink_to(host.apparmor_parser)
+    if host.apparmor_parser:
+        with contextlib.suppress(FileExistsError):
+            link.symlink_to(host.apparmor_parser)
     return str(folder)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,7 @@ def save(folder: Path, record: Record) -> None:
 
 def write_whole(path: Path, text: str) -> None:
     """Replace ``path`` (mode 0600) by rename, so that a reader never sees half of it."""
-    hidden = path.with_name(f".{path.name}.new")
+    hidden = path.with_name(f".{path.name}.{threading.get_ident()}")
     descriptor = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
         file.write(text)
