@@ -30,9 +30,6 @@ package border. Only ``main()`` of a program turns an error into an exit code.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 
 class AzekuraError(Exception):
     """Root of all errors that azekura raises on purpose. ``str(error)`` is the sentence for the user."""
@@ -46,16 +43,6 @@ class AzekuraError(Exception):
 
     def __str__(self) -> str:
         return self.message
-
-
-@contextmanager
-def said_before(words: str) -> Iterator[None]:
-    """Errors raised within begin with ``words``: what was being done when it went wrong."""
-    try:
-        yield
-    except AzekuraError as exc:
-        exc.message = words + exc.message
-        raise
 
 
 class InvalidRequest(AzekuraError):

@@ -475,6 +475,21 @@ def test_create_refuses_a_folder_with_something_in_it(make: Callable[[Path], Sto
     assert [entry.name for entry in tmp_path.iterdir()] == ["letter.txt"]
 
 
+def test_destroying_what_was_never_made_touches_nothing(make: Callable[[Path], StorageDriver], tmp_path: Path) -> None:
+    (tmp_path / "pool").mkdir()
+    (tmp_path / "pool/letter.txt").write_text("dear")
+    (tmp_path / "btrfs.img").write_text("mine")
+    with pytest.raises(AlreadyExists):
+        make(tmp_path / "pool").create()
+    make(tmp_path / "pool").destroy()
+    make(tmp_path / "nowhere").destroy()
+    assert sorted(str(entry.relative_to(tmp_path)) for entry in tmp_path.rglob("*")) == [
+        "btrfs.img",
+        "pool",
+        "pool/letter.txt",
+    ]
+
+
 def test_pool_with_volumes_is_not_destroyed(driver: StorageDriver) -> None:
     driver.create_volume("c1", None)
     with pytest.raises(InUse):

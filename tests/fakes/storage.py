@@ -45,6 +45,8 @@ class FolderStorage:
             folder.mkdir(parents=True)
 
     def destroy(self) -> None:
+        if not self._containers.is_dir():
+            return
         if self.volumes():
             raise InUse(f"The storage pool {self._path} holds volumes")
         shutil.rmtree(self._path)

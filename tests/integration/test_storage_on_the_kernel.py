@@ -313,6 +313,15 @@ def test_full_disk_says_so_and_leaves_nothing_half_made(small: Path, make: Calla
     pool.destroy()
 
 
+def test_pool_that_can_not_be_made_leaves_nothing(small: Path) -> None:
+    (small / "filler").write_bytes(
+        bytes(2 << 20 if os.statvfs(small).f_bavail * 4096 > 2 << 20 else os.statvfs(small).f_bavail * 4096)
+    )
+    with pytest.raises(NoSpace):
+        make_overlay(small / "pool").create()
+    assert [entry.name for entry in small.iterdir()] == ["filler"]
+
+
 # Crashes
 
 

@@ -113,6 +113,11 @@ def _apply_flags(call: Invocation, order: Record, server: Server) -> None:
     if options.text("network"):
         _attach_network(order, server, options.text("network"))
     if options.text("storage"):
+        pool = options.text("storage")
+        try:
+            server.get(f"storage-pools/{quote(pool)}")
+        except NotFound as exc:
+            raise NotFound("storage pool", pool, message=f'Failed loading storage pool "{pool}": {exc}') from exc
         order["devices"]["root"] = {"type": "disk", "path": "/", "pool": options.text("storage")}
     order["type"] = "virtual-machine" if options.switch("vm") else "container"
     order["instance_type"] = options.text("type")

@@ -47,6 +47,12 @@ def run(call: Invocation) -> None:
         from azekura.cli.instance_filters import shown
 
         instances = [instance for instance in instances if shown(instance, words)]
+    if (
+        "L" in text
+        and not is_default
+        and not (call.server(remote).info.get("environment") or {}).get("server_clustered")
+    ):
+        raise InvalidRequest("Can't specify column L when not clustered")
     if is_default and not any(instance.get("location", "none") not in ("", "none") for instance in instances):
         columns = [column for column in columns if column.title != "LOCATION"]
     rows: list[list[str]] = []

@@ -55,11 +55,12 @@ def _detach_stdout() -> None:
 def _run(arguments: list[str]) -> int:
     config = None
     if arguments and not arguments[0].startswith("-"):
-        from azekura.cli.shorthand import expand
         from azekura.client.config import Config
 
         config = Config.load()
-        if arguments[0] != "alias":
+        if (config.aliases and arguments[0] != "alias") or arguments[0] == "shell":
+            from azekura.cli.shorthand import expand
+
             arguments = expand(arguments, config.aliases)
     path, found, rest = _find(arguments)
     if isinstance(found, Group):

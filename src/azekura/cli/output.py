@@ -38,19 +38,37 @@ def byte_size(size: int, precision: int = 2) -> str:
     return f"{value:.{precision}f}{unit}"
 
 
+def decimal_size(size: int) -> str:
+    """``1.40MB`` of 1000² bytes. LXD's ``units.GetByteSizeString``."""
+    if size < 1000:
+        return f"{size}B"
+    value = float(size)
+    units = ["EB", "PB", "TB", "GB", "MB", "kB"]
+    while value >= 1000 and units:
+        value /= 1000
+        unit = units.pop()
+    return f"{value:.2f}{unit}"
+
+
 def seconds_of(stamp: str) -> int:
     """Seconds since 1970 of an RFC 3339 time; a malformed or missing one counts as never (0)."""
     try:
         if stamp.endswith("Z"):
-            import calendar
-
-            parts = (int(stamp[0:4]), int(stamp[5:7]), int(stamp[8:10]), int(stamp[11:13]), int(stamp[14:16]))
-            return calendar.timegm((*parts, int(stamp[17:19]), 0, 0, 0))
+            days = _days_since_1970(int(stamp[0:4]), int(stamp[5:7]), int(stamp[8:10]))
+            return days * 86400 + int(stamp[11:13]) * 3600 + int(stamp[14:16]) * 60 + int(stamp[17:19])
         from datetime import datetime
 
         return int(datetime.fromisoformat(stamp).timestamp())
     except (ValueError, OverflowError):
         return 0
+
+
+def _days_since_1970(year: int, month: int, day: int) -> int:
+    """In the Gregorian calendar, counted in years that begin in March (``calendar.timegm`` takes 2 ms to import)."""
+    if month <= 2:
+        year, month = year - 1, month + 12
+    leap_days = year // 4 - year // 100 + year // 400
+    return 365 * year + leap_days + (153 * (month - 3) + 2) // 5 + day - 719469
 
 
 def is_set(stamp: str | None) -> bool:

@@ -92,10 +92,15 @@ def _expiry(text: str) -> str:
 
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError as exc:
-        raise InvalidRequest(f'Invalid expiration date: "{text}" is not an RFC 3339 time') from exc
-    if moment.tzinfo is None or "T" not in text.upper():
-        raise InvalidRequest(f'Invalid expiration date: "{text}" is not an RFC 3339 time')
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None or "T" not in text.upper():
+        layout = "2006-01-02T15:04:05Z07:00"
+        rest = text[10:] if text[:4].isdigit() and text[4:5] == "-" else text
+        expected = "T" if rest != text else "2006"
+        raise InvalidRequest(
+            f'Invalid expiration date: parsing time "{text}" as "{layout}": cannot parse "{rest}" as "{expected}"'
+        )
     return text
 
 

@@ -20,6 +20,9 @@ _OTHER = re.compile(
 _TIMES = frozenset(
     ("created_at", "expires_at", "last_used_at", "uploaded_at", "updated_at", "timestamp", "first_seen_at")
 )
+# what Go's encoder writes for a list or a map that is null
+_LISTS = frozenset(("profiles", "aliases", "snapshots", "backups", "used_by", "locations", "projects"))
+_MAPS = frozenset(("properties", "config", "devices", "templates", "expanded_config", "expanded_devices"))
 # below these keys every key is a user's own
 _USERS = frozenset(("config", "devices", "properties", "expanded_config", "expanded_devices"))
 
@@ -37,6 +40,8 @@ def _node(dumper: yaml.SafeDumper, value: Any, *, users: bool, key: str = "") ->
     if isinstance(value, dict):
         pairs = []
         for name, item in value.items():
+            if item is None and not users:
+                item = [] if name in _LISTS else {} if name in _MAPS else None
             item_node = _node(dumper, item, users=users or name in _USERS, key="" if users else str(name))
             pairs.append((_text(str(name)), item_node))
         return yaml.MappingNode("tag:yaml.org,2002:map", pairs, flow_style=not pairs)

@@ -174,6 +174,11 @@ class Config:
         except OSError as exc:
             raise HostError(f"Can't save {self.path}: {exc.strerror or exc}") from exc
 
+    def keep_local_only(self) -> None:
+        """Forget every remote but the local daemon."""
+        self.remotes = {"local": built_in_remotes()["local"]}
+        self.default_remote = "local"
+
     # -- names
 
     def split(self, text: str) -> tuple[str, str]:

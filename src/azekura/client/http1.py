@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 
-from azekura.client.body import Body, FilePiece
 from azekura.errors import BadAnswer, ConnectionFailed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     from collections.abc import Iterator
+
+    from azekura.client.body import Body, FilePiece
 
 HEAD_LIMIT = 64 * 1024  # bytes of status line and headers
 RECEIVE = 256 * 1024  # bytes asked of the kernel at once

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 from azekura.client.address import with_query
-from azekura.client.body import Body, bytes_body
 from azekura.client.envelope import ANSWER_LIMIT, open_envelope
 from azekura.client.transport import SocketTransport, TlsTransport, Transport
 from azekura.errors import BadAnswer, InvalidRequest, Unsupported
@@ -14,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from azekura.client.body import Body
     from azekura.client.download import Received, Sink
     from azekura.client.envelope import Record
     from azekura.client.http1 import Answer
@@ -107,6 +107,8 @@ class Server:
     ) -> tuple[Record, str]:
         """The envelope of a successful answer, and its ETag (empty when it has none)."""
         if value is not None:
+            from azekura.client.body import bytes_body
+
             body = bytes_body(json.dumps(value, separators=(",", ":")).encode())
         fields = dict(headers or {})
         if etag:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import socket
 
-from azekura.client.body import Body
 from azekura.client.http1 import RECEIVE, Answer, SocketAnswer, request_head, send_body
 from azekura.errors import BadAnswer, ConnectionFailed, Forbidden, InvalidRequest
 
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
     import ssl
 
     import urllib3
+
+    from azekura.client.body import Body
 
 CONNECT_TIMEOUT = 10.0  # seconds for a TCP connection and its handshake
 

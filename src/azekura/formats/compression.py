@@ -27,10 +27,10 @@ class Sink(Protocol):
 
 
 class Writer(Protocol):
-    """``finish`` writes what is left; it does not close what lies below."""
+    """``close`` writes what is left; it does not close what lies below."""
 
     def write(self, data: bytes, /) -> object: ...
-    def finish(self) -> None: ...
+    def close(self) -> None: ...
 
 
 class Decompressed:

@@ -24,7 +24,7 @@ MIB = 1024 * 1024
 
 class Encoder(Protocol):
     def write(self, data: bytes, /) -> object: ...
-    def finish(self) -> None: ...
+    def close(self) -> None: ...
 
 
 class Plain:
@@ -33,7 +33,7 @@ class Plain:
     def __init__(self, write: Write) -> None:
         self.write = write
 
-    def finish(self) -> None:
+    def close(self) -> None:
         pass
 
 
@@ -54,7 +54,7 @@ class Stream:
         if compressed:
             self._write(compressed)
 
-    def finish(self) -> None:
+    def close(self) -> None:
         self._write(self._compressor.flush())
 
 
@@ -77,7 +77,7 @@ class Pieces:
             self._submit(bytes(self._piece[: self._size]))
             del self._piece[: self._size]
 
-    def finish(self) -> None:
+    def close(self) -> None:
         try:
             if self._piece or self._empty:
                 self._submit(bytes(self._piece))

@@ -17,6 +17,7 @@ class Limits:
     """
 
     metadata_bytes: int = MIB  # metadata.yaml (CVE-2026-41648)
+    metadata_tarball_bytes: int = 64 * MIB  # a split image's metadata tarball, expanded
     template_bytes: int = MIB  # one template
     templates: int = 256  # number of templates
     templates_bytes: int = 8 * MIB  # all templates together

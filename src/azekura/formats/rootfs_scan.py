@@ -40,8 +40,9 @@ class RootfsScan:
         self._dropped = 0
 
     @property
-    def entries(self) -> int:
-        return self._entries
+    def unpacked(self) -> int:
+        """Data of all files so far."""
+        return self._bytes
 
     def add(self, entry: Entry, path: bytes, link: bytes, content: Content) -> None:
         """Take one entry at ``path`` (clean); ``link`` is the clean path that a hard link repeats, else unused."""

@@ -19,7 +19,20 @@ from azekura.formats.scanned import RootfsSummary, ScannedImage, ScannedMetadata
 from azekura.formats.tar import TarReader
 from azekura.model.image import ImageType
 
+__all__ = [
+    "Limits",
+    "RootfsSummary",
+    "ScannedImage",
+    "ScannedMetadata",
+    "ScannedRootfs",
+    "UnifiedScan",
+    "scan_metadata",
+    "scan_rootfs_tar",
+    "scan_unified",
+]
+
 _METADATA = FILE.encode()
+_KNOWN = (_METADATA, b"templates", b"rootfs.img")
 
 
 def scan_unified(
@@ -43,9 +56,12 @@ def scan_unified(
 
 
 def scan_metadata(reader: Readable, limits: Limits = DEFAULT, *, fault: Fault = refuse) -> ScannedMetadata:
-    """Scan the metadata tarball of a split image. Raises as :func:`scan_unified`."""
+    """Scan the metadata tarball of a split image. Raises as :func:`scan_unified`.
+
+    A root file system given in its place is told by ``Metadata tarball is missing metadata.yaml``.
+    """
     scan = UnifiedScan(limits, None, fault)
-    scan.read(reader)
+    scan.read(_Capped(reader, limits.metadata_tarball_bytes, scan))
     kept = scan.metadata()
     if scan.has_rootfs:
         fault(
@@ -73,6 +89,31 @@ def scan_rootfs_tar(
     return ScannedRootfs(scan.finish())
 
 
+class _Capped:
+    """Stops reading what is much too large for a metadata tarball."""
+
+    def __init__(self, reader: Readable, limit: int, scan: UnifiedScan) -> None:
+        self._reader = reader
+        self._left = limit
+        self._scan = scan
+
+    def read(self, n: int, /) -> bytes:
+        data = self._reader.read(n)
+        self._left -= len(data)
+        if self._left < 0:
+            if self._scan.metadata_yaml is None:
+                raise _missing_metadata()
+            raise TooLarge("The metadata tarball is much larger than metadata is", hint="is it a unified image?")
+        return data
+
+
+def _missing_metadata() -> InvalidRequest:
+    return InvalidRequest(
+        f"Metadata tarball is missing {FILE}",
+        hint="an image's first file has metadata.yaml at its top level; a bare rootfs is its second",
+    )
+
+
 class UnifiedScan:
     """The top level of a unified or metadata tarball. A class, so that an inspection can ask for what there was."""
 
@@ -85,6 +126,7 @@ class UnifiedScan:
         self._disk: int | None = None  # size of rootfs.img
         self._templates: dict[str, bytes] = {}
         self._templates_bytes = 0
+        self._strays: list[AzekuraError] = []
         self.metadata_yaml: bytes | None = None
         self.has_rootfs = False
 
@@ -115,10 +157,9 @@ class UnifiedScan:
             InvalidRequest: missing, or wrong.
         """
         if self.metadata_yaml is None:
-            raise InvalidRequest(
-                f"Metadata tarball is missing {FILE}",
-                hint="an image's first file has metadata.yaml at its top level; a bare rootfs is its second",
-            )
+            raise _missing_metadata()
+        for stray in self._strays:
+            self._fault(stray)
         return ScannedMetadata(parse_metadata(self.metadata_yaml, self._limits), self.metadata_yaml, self._templates)
 
     def rootfs(self) -> RootfsSummary:
@@ -133,9 +174,15 @@ class UnifiedScan:
             self._take_rootfs(entry, rest, content)
             return
         if entry.kind not in (Kind.FILE, Kind.DIRECTORY):
-            raise InvalidRequest(
+            stray = InvalidRequest(
                 f'"{shown(path)}" is a {entry.kind.value}: beside the rootfs an image has plain files only'
             )
+            if top in _KNOWN:
+                raise stray
+            # told at the end, for if there is no metadata.yaml either this is simply another kind of file
+            if len(self._strays) < self._limits.issues:
+                self._strays.append(stray)
+            return
         self._top.add(path, entry.kind)
         if path == _METADATA:
             self.metadata_yaml = self._small(entry, path, content, self._limits.metadata_bytes)

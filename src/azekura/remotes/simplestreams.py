@@ -21,15 +21,14 @@ from azekura.remotes.document_cache import DocumentCache
 from azekura.remotes.download import Target, fetch
 from azekura.remotes.http import Http, Trust
 from azekura.remotes.policy import DownloadPolicy, SigningPolicy
-from azekura.remotes.stream_catalog import LAYOUT, StreamCatalog
+from azekura.remotes.stream_catalog import DAMAGED, StreamCatalog
 from azekura.remotes.stream_documents import StreamDocuments
 from azekura.remotes.targets import FileTarget
 from azekura.remotes.urls import Url
-from azekura.wire.simplestreams_images import StreamImages, Unusable, images_of
+from azekura.wire.simplestreams_images import Unusable
 
 T = TypeVar("T")
 _UBUNTU = "https://cloud-images.ubuntu.com"
-_DAMAGED = "The kept copy of a remote's index is damaged"
 
 
 class SimplestreamsServer:
@@ -116,7 +115,7 @@ class SimplestreamsServer:
                 with self._catalog(http, anew=anew) as catalog:
                     return question(catalog)
             except BadAnswer as exc:
-                if exc.message != _DAMAGED:
+                if exc.message != DAMAGED:
                     raise
             with self._catalog(http, anew=True) as catalog:
                 return question(catalog)
@@ -125,11 +124,14 @@ class SimplestreamsServer:
         documents = StreamDocuments(http, self._bases, self._cache, self._signing, self._warn, anew=anew)
         found = documents.current()
 
-        def build() -> StreamImages:
-            return images_of([documents.products(document) for document in found], strip_prefix=self._strip)
-
-        digest = hashlib.sha256("\n".join([LAYOUT, self._strip, *(item.sha256 for item in found)]).encode())
-        return StreamCatalog.open(self._cache.folder, digest.hexdigest(), build, anew=anew)
+        digest = hashlib.sha256("\n".join([self._strip, *(document.sha256 for document in found)]).encode())
+        return StreamCatalog.open(
+            self._cache.folder,
+            digest.hexdigest(),
+            lambda: [documents.products(document) for document in found],
+            strip_prefix=self._strip,
+            anew=anew,
+        )
 
     def _download(
         self,

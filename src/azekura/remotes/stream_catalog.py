@@ -1,7 +1,8 @@
-"""A stream's images and aliases, ready to be asked: built once per index, kept on disk as a small SQLite file.
+"""A stream's products, ready to be asked for by alias: made once per state of the stream, kept as a SQLite file.
 
-Reading a stream of 3,000 products takes a good part of a second; looking an alias up in this takes a millisecond.
-The file's name is the hash of what it was made from, so it is never out of date; it can be deleted at any time.
+Reading all of a stream of 3,000 products takes seconds; an alias concerns one or a few of them. So products are kept
+unread, beside a table of their names, and a question reads the products that it concerns. The file's name is the hash of
+what it was made from, so it is never out of date; it can be deleted at any time.
 """
 
 from __future__ import annotations
@@ -9,71 +10,71 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from azekura.errors import Ambiguous, BadAnswer, NotFound
 from azekura.model.fingerprint import Fingerprint, is_prefix
 from azekura.model.image import ImageType
 from azekura.remotes.port import Delta, RemoteAlias, RemoteFile, RemoteImage
-from azekura.wire.simplestreams_images import StreamImage, StreamImages, Unusable
+from azekura.wire.simplestreams import RawProducts, alias_names, product_from_json
+from azekura.wire.simplestreams_images import StreamImage, StreamImages, Unusable, images_of_products
 
-LAYOUT = "1"  # part of what the name is made from: change it with the tables or with the rules of reading
+LAYOUT = 2  # of the tables; part of the file's name
+DAMAGED = "The kept copy of a remote's index is damaged"
 
 _TABLES = """
-CREATE TABLE image (id INTEGER PRIMARY KEY, fingerprint TEXT, record TEXT);
-CREATE TABLE alias (name TEXT, type TEXT, architecture TEXT, long INTEGER, image INTEGER);
-CREATE TABLE unusable (product TEXT, version TEXT, reason TEXT);
-"""
-_INDEXES = """
-CREATE UNIQUE INDEX image_fingerprint ON image (fingerprint);
-CREATE INDEX alias_name ON alias (name);
+CREATE TABLE document (id INTEGER PRIMARY KEY, shared TEXT);
+CREATE TABLE product (id INTEGER PRIMARY KEY, document INTEGER, name TEXT, raw TEXT);
+CREATE TABLE alias (name TEXT, product INTEGER);
 """
 _TYPES = (ImageType.CONTAINER, ImageType.VIRTUAL_MACHINE)  # a container wins where the caller doesn't mind
+_MANY = 500  # parameters in one SQL statement
 
 
 class StreamCatalog:
     """Answers from one state of a stream. Close it, or use it in ``with``.
 
-    Every method may raise BadAnswer if the file was damaged behind our back.
+    ``strip_prefix`` is taken off alias names. Every method may raise BadAnswer (:data:`DAMAGED`): the kept file is.
     """
 
-    def __init__(self, database: sqlite3.Connection) -> None:
+    def __init__(self, database: sqlite3.Connection, strip_prefix: str) -> None:
         self._database = database
+        self._strip = strip_prefix
 
     @classmethod
     def open(
-        cls, folder: Path | None, digest: str, build: Callable[[], StreamImages], *, anew: bool = False
-    ) -> StreamCatalog:
-        """The catalog of the state ``digest``: the kept one, or made from ``build()`` and kept in ``folder``.
+        cls,
+        folder: Path | None,
+        digest: str,
+        documents: Callable[[], Iterable[RawProducts]],
+        *,
+        strip_prefix: str = "",
+        anew: bool = False,
+    ) -> Self:
+        """The catalog of the state ``digest``: the one kept in ``folder``, or one made from ``documents()``.
 
         ``anew`` does not trust the kept one.
         """
-        file = folder / f"{digest[:40]}.catalog" if folder else None
-        if file is not None and file.is_file() and not anew:
-            with suppress(sqlite3.Error):
-                database = sqlite3.connect(f"{file.as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
-                try:
-                    if database.execute("PRAGMA user_version").fetchone() == (1,):
-                        return cls(database)
-                except sqlite3.Error:
-                    file.unlink(missing_ok=True)
-                database.close()
-        images = build()
+        file = folder / f"{digest[:40]}.{LAYOUT}.catalog" if folder else None
+        if file is not None and not anew and (database := _kept(file)):
+            return cls(database, strip_prefix)
+        found = list(documents())
         if file is not None:
             with suppress(sqlite3.Error, OSError):
-                _keep(file, images)
+                _keep(file, found, strip_prefix)
+            if database := _kept(file):
+                return cls(database, strip_prefix)
         database = sqlite3.connect(":memory:", check_same_thread=False)
-        _fill(database, images)
-        return cls(database)
+        _fill(database, found, strip_prefix)
+        return cls(database, strip_prefix)
 
     def close(self) -> None:
         self._database.close()
 
-    def __enter__(self) -> StreamCatalog:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -86,75 +87,128 @@ class StreamCatalog:
             NotFound, Ambiguous: in LXD's words.
         """
         with _reading():
-            rows = self._database.execute(
-                "SELECT type, architecture, image FROM alias WHERE name = ? ORDER BY image", (reference,)
-            ).fetchall()
-            for kind in _TYPES if type_ is None else (type_,):
-                offers = {architecture: image for type_name, architecture, image in reversed(rows) if type_name == kind}
-                for architecture in (*architectures, *dict.fromkeys(row[1] for row in rows)):
-                    if architecture in offers:
-                        return self._image(offers[architecture], architectures)
+            named = self._with_aliases([reference, reference.rpartition("/")[0]])
+            if named and (image := _named(self._around(named).images, reference, type_, architectures)):
+                return _remote_image(image, architectures)
             if is_prefix(reference):
-                matches = self._database.execute(
-                    "SELECT id, fingerprint FROM image WHERE fingerprint >= ? AND fingerprint < ? LIMIT 9",
-                    (reference, reference + "g"),
-                ).fetchall()
+                matches = [image for image in self._mentioning(reference) if image.fingerprint.startswith(reference)]
                 if len(matches) > 1:
                     raise Ambiguous(
                         "More than one match for the provided partial fingerprint",
-                        candidates=tuple(match[1] for match in matches),
+                        candidates=tuple(image.fingerprint for image in matches[:20]),
                     )
                 if matches:
-                    return self._image(matches[0][0], architectures)
+                    return _remote_image(matches[0], architectures)
         raise NotFound("image", reference, message="The requested image couldn't be found")
 
     def find(self, fingerprint: str, architectures: Sequence[str]) -> RemoteImage | None:
         """The image of exactly this fingerprint, if it is still offered."""
         with _reading():
-            row = self._database.execute("SELECT id FROM image WHERE fingerprint = ?", (fingerprint,)).fetchone()
-            return self._image(row[0], architectures) if row else None
+            for image in self._mentioning(fingerprint):
+                if image.fingerprint == fingerprint:
+                    return _remote_image(image, architectures)
+        return None
 
     def images(self, architectures: Sequence[str]) -> list[RemoteImage]:
         """All images, in LXD's order."""
         with _reading():
-            rows = self._database.execute("SELECT record FROM image ORDER BY id").fetchall()
-            return [_remote_image(json.loads(row[0]), architectures) for row in rows]
+            return [_remote_image(image, architectures) for image in self._read(None).images]
 
     def aliases(self) -> list[RemoteAlias]:
         """All names."""
         with _reading():
-            rows = self._database.execute(
-                "SELECT name, fingerprint, type, architecture FROM alias JOIN image ON image.id = alias.image"
-                " ORDER BY alias.rowid"
-            ).fetchall()
-        return [RemoteAlias(name, Fingerprint(target), ImageType(kind), arch) for name, target, kind, arch in rows]
+            return [
+                RemoteAlias(name, Fingerprint(image.fingerprint), image.type, image.architecture)
+                for image in self._read(None).images
+                for name in _woven(image.short_aliases, image.long_aliases)
+            ]
 
     def unusable(self) -> list[Unusable]:
         """What of the stream makes no image, and why."""
         with _reading():
-            return [Unusable(*row) for row in self._database.execute("SELECT * FROM unusable ORDER BY rowid")]
+            return list(self._read(None).unusable)
 
-    def _image(self, number: int, architectures: Sequence[str]) -> RemoteImage:
-        row = self._database.execute("SELECT record FROM image WHERE id = ?", (number,)).fetchone()
-        return _remote_image(json.loads(row[0]), architectures)
+    def _with_aliases(self, names: Sequence[str]) -> set[int]:
+        """Products that have one of ``names``."""
+        found: set[int] = set()
+        for start in range(0, len(names), _MANY):
+            some = names[start : start + _MANY]
+            marks = ",".join("?" * len(some))
+            rows = self._database.execute(f"SELECT product FROM alias WHERE name IN ({marks})", some)  # noqa: S608 - only question marks are put in
+            found.update(row[0] for row in rows)
+        return found
+
+    def _mentioning(self, digits: str) -> tuple[StreamImage, ...]:
+        """Images of the products in whose JSON a text begins with ``digits``."""
+        rows = self._database.execute("SELECT id FROM product WHERE instr(raw, ?)", (f'"{digits}',)).fetchall()
+        return self._around({row[0] for row in rows}).images if rows else ()
+
+    def _around(self, products: set[int]) -> StreamImages:
+        """Images of ``products``, and of those that compete with them for a name: the names come out right."""
+        names: set[str] = set()
+        for _, _, raw in self._rows(products):
+            for name in alias_names(raw):
+                name = name.removeprefix(self._strip)
+                # another's long name may be this one's short name, and the other way round
+                names |= {name, name.rpartition("/")[0], f"{name}/{raw.get('arch')}"}
+        return self._read(products | self._with_aliases(sorted(names)))
+
+    def _read(self, products: set[int] | None) -> StreamImages:
+        """Images of these products; None: of all."""
+        shared = {number: json.loads(raw) for number, raw in self._database.execute("SELECT id, shared FROM document")}
+        return images_of_products(
+            (
+                (name, product_from_json(raw, shared[document]))
+                for document, name, raw in self._rows(products)
+                if isinstance(raw, dict)
+            ),
+            strip_prefix=self._strip,
+        )
+
+    def _rows(self, products: set[int] | None) -> Iterator[tuple[int, str, dict[str, Any]]]:
+        """(document, key, product) of these products, in the stream's order."""
+        if products is None or len(products) > _MANY:
+            for number, document, name, raw in self._database.execute(
+                "SELECT id, document, name, raw FROM product ORDER BY id"
+            ):
+                if products is None or number in products:
+                    yield document, name, json.loads(raw)
+            return
+        for number in sorted(products):
+            document, name, raw = self._database.execute(
+                "SELECT document, name, raw FROM product WHERE id = ?", (number,)
+            ).fetchone()
+            yield document, name, json.loads(raw)
 
 
 @contextmanager
 def _reading() -> Iterator[None]:
     try:
         yield
-    except (sqlite3.Error, KeyError, ValueError, TypeError, IndexError) as exc:
-        raise BadAnswer("The kept copy of a remote's index is damaged") from exc
+    except (sqlite3.Error, LookupError, ValueError, TypeError, AttributeError, RecursionError) as exc:
+        raise BadAnswer(DAMAGED) from exc
 
 
-def _keep(file: Path, images: StreamImages) -> None:
+def _kept(file: Path) -> sqlite3.Connection | None:
+    if not file.is_file():
+        return None
+    with suppress(sqlite3.Error):
+        database = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
+        with suppress(sqlite3.Error):
+            if database.execute("PRAGMA user_version").fetchone() == (LAYOUT,):
+                return database
+        database.close()
+    return None
+
+
+def _keep(file: Path, documents: list[RawProducts], strip_prefix: str) -> None:
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = file.with_name(f".{file.name}.{os.getpid()}.{os.urandom(4).hex()}")
     try:
         with closing(sqlite3.connect(draft)) as database:
             database.execute("PRAGMA journal_mode = OFF")
             database.execute("PRAGMA synchronous = OFF")  # a torn file is recognised by its missing user_version
-            _fill(database, images)
+            _fill(database, documents, strip_prefix)
         draft.replace(file)
         for other in file.parent.glob("*.catalog"):
             if other != file:
@@ -164,69 +218,63 @@ def _keep(file: Path, images: StreamImages) -> None:
         raise
 
 
-def _fill(database: sqlite3.Connection, images: StreamImages) -> None:
+def _fill(database: sqlite3.Connection, documents: list[RawProducts], strip_prefix: str) -> None:
     database.executescript(_TABLES)
-    database.executemany(
-        "INSERT INTO image VALUES (?, ?, ?)",
-        ((number, image.fingerprint, json.dumps(_record(image))) for number, image in enumerate(images.images)),
-    )
-    database.executemany(
-        "INSERT INTO alias VALUES (?, ?, ?, ?, ?)",
-        (
-            (name, image.type.value, image.architecture, long, number)
-            for number, image in enumerate(images.images)
-            for long, names in enumerate((image.short_aliases, image.long_aliases))
-            for name in names
-        ),
-    )
-    database.executemany(
-        "INSERT INTO unusable VALUES (?, ?, ?)", ((row.product, row.version, row.reason) for row in images.unusable)
-    )
-    database.executescript(_INDEXES)
+    number = 0
+    for document, content in enumerate(documents):
+        database.execute("INSERT INTO document VALUES (?, ?)", (document, json.dumps(content.references)))
+        rows, names = [], []
+        for name, product in content.products.items():
+            if isinstance(product, dict):
+                number += 1
+                rows.append((number, document, name, json.dumps(product)))
+                # a reference may bring the aliases; reading the product is the way to know
+                source = product_from_json(product, content.references).aliases if content.references else ()
+                names += [(alias.removeprefix(strip_prefix), number) for alias in source or alias_names(product)]
+        database.executemany("INSERT INTO product VALUES (?, ?, ?, ?)", rows)
+        database.executemany("INSERT INTO alias VALUES (?, ?)", names)
+    database.execute("CREATE INDEX alias_name ON alias (name)")
     database.commit()
-    database.execute("PRAGMA user_version = 1")
+    database.execute(f"PRAGMA user_version = {LAYOUT}")
     database.commit()
 
 
-def _record(image: StreamImage) -> dict[str, Any]:
-    return {
-        "fingerprint": image.fingerprint,
-        "type": image.type.value,
-        "architecture": image.architecture,
-        "properties": dict(image.properties),
-        "created_at": int(image.created_at.timestamp()),
-        "expires_at": int(image.expires_at.timestamp()),
-        "filename": image.filename,
-        "files": [[file.role, file.path, file.size, file.sha256] for file in image.files],
-        "deltas": [[delta.base, delta.path, delta.size, delta.sha256] for delta in image.deltas],
-        "short": list(image.short_aliases),
-        "long": list(image.long_aliases),
-    }
+def _named(
+    images: Sequence[StreamImage], name: str, type_: ImageType | None, architectures: Sequence[str]
+) -> StreamImage | None:
+    """Which image an alias stands for."""
+    for kind in _TYPES if type_ is None else (type_,):
+        offers: dict[str, StreamImage] = {}
+        for image in images:
+            if image.type is kind and (name in image.short_aliases or name in image.long_aliases):
+                offers.setdefault(image.architecture, image)
+        for architecture in (*architectures, *offers):
+            if architecture in offers:
+                return offers[architecture]
+    return None
 
 
-def _remote_image(record: dict[str, Any], architectures: Sequence[str]) -> RemoteImage:
-    files = tuple(RemoteFile(*file) for file in record["files"])
-    native = bool(architectures) and record["architecture"] == architectures[0]
-    # LXD shows "name" and "name/arch" of each alias together
-    short, long = record["short"] if native else [], record["long"]
+def _remote_image(image: StreamImage, architectures: Sequence[str]) -> RemoteImage:
+    native = bool(architectures) and image.architecture == architectures[0]
     return RemoteImage(
-        fingerprint=Fingerprint.parse(record["fingerprint"]),
-        type=ImageType(record["type"]),
-        architecture=record["architecture"],
-        properties=record["properties"],
-        created_at=datetime.fromtimestamp(record["created_at"], UTC),
-        expires_at=datetime.fromtimestamp(record["expires_at"], UTC),
-        filename=record["filename"],
-        size=sum(file.size or 0 for file in files),
-        aliases=tuple(_woven(short, long)),
+        fingerprint=Fingerprint.parse(image.fingerprint),
+        type=image.type,
+        architecture=image.architecture,
+        properties=image.properties,
+        created_at=image.created_at,
+        expires_at=image.expires_at,
+        filename=image.filename,
+        size=image.size,
+        # LXD's lists show short names for the native architecture only
+        aliases=tuple(_woven(image.short_aliases if native else (), image.long_aliases)),
         public=True,
-        files=files,
-        deltas=tuple(Delta(*delta) for delta in record["deltas"]),
-        record=record,
+        files=tuple(RemoteFile(file.role, file.path, file.size, file.sha256) for file in image.files),
+        deltas=tuple(Delta(delta.base, delta.path, delta.size, delta.sha256) for delta in image.deltas),
+        record={"serial": image.serial},
     )
 
 
-def _woven(short: list[str], long: list[str]) -> Iterator[str]:
+def _woven(short: Sequence[str], long: Sequence[str]) -> Iterator[str]:
     """Each short name followed by its long one, then long ones whose short name another image took."""
     rest = list(long)
     for name in short:

@@ -16,11 +16,12 @@ from azekura.remotes.document_cache import DocumentCache, Kept
 from azekura.remotes.http import Http
 from azekura.remotes.policy import DOCUMENT_RETRIES, SignatureRule, SigningPolicy
 from azekura.remotes.signing import verified
+from azekura.remotes.stream_catalog import DAMAGED
 from azekura.remotes.targets import MemoryTarget
 from azekura.remotes.urls import Url
-from azekura.wire.simplestreams import IMAGE_DOWNLOADS, ProductFile, StreamIndex, index_from_json, products_from_json
+from azekura.wire.simplestreams import IMAGE_DOWNLOADS, RawProducts, StreamIndex, index_from_json, raw_products_from_json
 
-T = TypeVar("T", StreamIndex, ProductFile)
+T = TypeVar("T", StreamIndex, RawProducts)
 INDEX = "streams/v1/index.json"
 _INDEX_LIMIT = 16 * 1024**2  # bytes, unpacked
 _PRODUCTS_LIMIT = 256 * 1024**2
@@ -58,7 +59,7 @@ class StreamDocuments:
         self._signing = signing
         self._warn = warn
         self._anew = anew
-        self._parsed: dict[str, StreamIndex | ProductFile] = {}
+        self._parsed: dict[str, StreamIndex | RawProducts] = {}
 
     def current(self) -> list[Document]:
         """The products files that the index names now."""
@@ -69,13 +70,13 @@ class StreamDocuments:
         if len(wanted) > _FILES:
             raise BadAnswer(f"{self._bases[0].shown} names more than {_FILES} products files")
         paths = dict.fromkeys(_JSON.sub(".sjson", entry.path) if signed else entry.path for entry in wanted)
-        found = [self._document(path, products_from_json, _PRODUCTS_LIMIT, signed=signed) for path in paths]
+        found = [self._document(path, raw_products_from_json, _PRODUCTS_LIMIT, signed=signed) for path in paths]
         self._cache.forget_others({index_document.path, *paths})
         return found
 
-    def products(self, document: Document) -> ProductFile:
+    def products(self, document: Document) -> RawProducts:
         """The content of a document that ``current`` returned."""
-        return self._value(document, products_from_json)
+        return self._value(document, raw_products_from_json)
 
     def _index(self) -> tuple[bool, Document]:
         rule = self._signing.rule
@@ -93,7 +94,7 @@ class StreamDocuments:
             body = self._cache.body(document.path)
             if body is None:
                 self._cache.forget(document.path)
-                raise BadAnswer("The kept copy of a remote's index is damaged")
+                raise BadAnswer(DAMAGED)
             self._parsed[document.path] = parse(body)
         return self._parsed[document.path]  # type: ignore[return-value]
 

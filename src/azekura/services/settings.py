@@ -186,11 +186,8 @@ class Settings:
             try:
                 setting.check(value)
             except (ValueError, AzekuraError) as exc:
-                reason = str(exc)
-                if key == "images.compression_algorithm":
-                    raise InvalidRequest(reason) from exc
                 shown = "***" if setting.secret else value
-                raise InvalidRequest(f"cannot set '{key}' to '{shown}': {reason}") from exc
+                raise InvalidRequest(f"cannot set '{key}' to '{shown}': {exc}") from exc
 
     def change(self, wanted: Mapping[str, str], *, replace: bool) -> dict[str, str]:
         """Set ``wanted`` (an empty value unsets); ``replace`` unsets all other keys. Returns what really changed.

@@ -48,12 +48,15 @@ class BtrfsStorage(WholeTreeStorage):
             super()._make_pool()
             return
         made = self._make_source(self._source)
+        found = self._path.exists()
         try:
             run_program(["mkfs.btrfs", "--quiet", "--", str(self._source)], f"make a btrfs on {self._source}")
             self._mount_pool(self._source)
         except BaseException:
             if made:
                 self._source.unlink()
+            if self._path.exists() and not found:
+                self._path.rmdir()
             raise
         self._path.chmod(0o711)
 

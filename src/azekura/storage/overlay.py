@@ -51,7 +51,6 @@ class OverlayStorage(PoolStorage):
         self._maps.close()
 
     def adopt_squashfs(self, fingerprint: str, file: Path) -> None:
-        """As the port says. Raises Unsupported too when the kernel can't mount ``file``: it may still be unpacked."""
         target = self._images / check_fingerprint(fingerprint)
         with explained(f"keep the image {fingerprint[:12]}", self._path):
             if target.is_dir():

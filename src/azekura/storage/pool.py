@@ -22,6 +22,7 @@ Temporary names begin with ``.new-`` (being made) or ``.old-`` (being removed).
 
 from __future__ import annotations
 
+import errno
 import os
 from abc import ABC, abstractmethod
 from contextlib import suppress
@@ -89,7 +90,12 @@ class Pool(ABC):
 
     def _drop_pool(self) -> None:
         """Remove what :meth:`_make_pool` made. Everything in it is gone."""
-        self._path.rmdir()
+        try:
+            self._path.rmdir()
+        except OSError as error:
+            # Where somebody's disk is mounted, perhaps with its lost+found, the folder stays.
+            if error.errno not in (errno.EBUSY, errno.ENOTEMPTY):
+                raise
 
     # The pool
 
@@ -98,8 +104,12 @@ class Pool(ABC):
             if self._path.exists() and {entry.name for entry in self._path.iterdir()} - {"lost+found"}:
                 raise AlreadyExists("storage pool", message=f"The folder {self._path} is not empty: it can't be a pool")
             self._make_pool()
-            self._make_folders()
-            write_synced(self._path / "driver", f"{self.name}\n")
+            try:
+                self._make_folders()
+                write_synced(self._path / "driver", f"{self.name}\n")
+            except BaseException:
+                self._clear()
+                raise
 
     def _make_folders(self) -> None:
         for folder, mode in ((self._images, 0o700), (self._containers, 0o711), (self._snapshots, 0o700)):
@@ -107,7 +117,16 @@ class Pool(ABC):
             folder.chmod(mode)
         self._views.mkdir(mode=0o700, exist_ok=True)
 
+    def _clear(self) -> None:
+        (self._path / "driver").unlink(missing_ok=True)
+        for folder in (self._images, self._containers, self._snapshots, self._views):
+            with suppress(FileNotFoundError):
+                folder.rmdir()
+        self._drop_pool()
+
     def destroy(self) -> None:
+        if not (self._path / "driver").exists():
+            return
         if volumes := self.volumes():
             raise InUse(f"The storage pool {self._path} holds volumes ({', '.join(volumes[:5])}): delete them first")
         self._settling.wait()
@@ -115,11 +134,8 @@ class Pool(ABC):
             self.remove_image(fingerprint)
         with explained(f"remove the storage pool {self._path}", self._path):
             self._sweep()
-            for folder in (self._images, self._containers, self._snapshots, self._views):
-                folder.rmdir()
-            (self._path / "driver").unlink()
             self.close()
-            self._drop_pool()
+            self._clear()
 
     def recover(self) -> None:
         with explained(f"open the storage pool {self._path}", self._path):

@@ -83,7 +83,7 @@ class PoolStorage(Pool):
         with explained(f"mount {name}", self._path), self._locks.hold(name):
             self._require(VolumeName(name))
             if is_mount_root(folder / "rootfs"):
-                if (folder / "map").read_text() == wanted:
+                if (folder / "map").exists() and (folder / "map").read_text() == wanted:
                     return _mounted(folder, idmap)
                 self._hide(folder)
             tree = self._tree_below(folder)

@@ -90,11 +90,14 @@ class StorageDriver(Protocol):
         """The pool's folder. Everything above it must let the containers' root users through (mode 0711)."""
 
     def create(self) -> None:
-        """Make the pool. Raises AlreadyExists when the folder is there with something in it; Unsupported when the
-        driver can't work there."""
+        """Make the pool; after an error nothing of it is left.
+
+        Raises AlreadyExists when the folder is there with something in it; Unsupported when the driver can't work
+        there.
+        """
 
     def destroy(self) -> None:
-        """Remove the pool and its images. Raises InUse when volumes exist."""
+        """Remove the pool and its images; nothing happens when there is no pool. Raises InUse when volumes exist."""
 
     def recover(self) -> None:
         """After a restart: make the pool usable and remove half-made things. Mounted volumes stay mounted.
@@ -111,7 +114,8 @@ class StorageDriver(Protocol):
     def adopt_squashfs(self, fingerprint: str, file: Path) -> None:
         """Let the image be ``file``, mounted as it is when first needed. The caller may remove ``file`` afterwards.
 
-        Nothing happens when the image is there already. Raises Unsupported unless ``mounts_squashfs``.
+        Nothing happens when the image is there already. Raises Unsupported unless ``mounts_squashfs``, and when the
+        kernel can't mount this file (a compression it doesn't have): it may still be unpacked.
         """
 
     def has_image(self, fingerprint: str) -> bool:

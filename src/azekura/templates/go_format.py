@@ -16,7 +16,7 @@ from azekura.templates.values import Byte, Device, Items, Table, TypedText, Valu
 
 _FLAGS = re.compile(rb"[#0+\- ]*")
 _NUMBER = re.compile(rb"[0-9]*")
-_LARGEST = 1_000_000  # Go's own limit of widths and precisions
+_LARGEST = 1_000_000  # Go's own limit of widths and precisions, roughly
 
 
 def sprintf(layout: bytes, operands: list[Value], fits: Callable[[int], None]) -> bytes:
@@ -121,7 +121,7 @@ class _Formatter:
         """A number, if there is one. One too large takes the rest of the layout with it, as in Go."""
         match = _NUMBER.match(self._layout, self._at)
         digits = match.group() if match else b""
-        if len(digits.lstrip(b"0")) > 7 or int(digits or b"0") > _LARGEST:
+        if len(digits.lstrip(b"0")) > 8 or int(digits or b"0") // 10 > _LARGEST:  # Go looks before each digit
             self._at = len(self._layout)
             return None
         self._at += len(digits)
@@ -139,7 +139,7 @@ class _Formatter:
             return False
         digits = self._layout[self._at + 1 : end]
         self._at = end + 1
-        well_formed = digits.isdigit() and len(digits.lstrip(b"0")) <= 7
+        well_formed = digits.isdigit() and len(digits.lstrip(b"0")) <= 8
         number = int(digits) - 1 if well_formed else -1
         if 0 <= number < len(self._operands):
             self._operand = number

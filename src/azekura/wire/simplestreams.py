@@ -115,27 +115,52 @@ def index_from_json(body: bytes) -> StreamIndex:
     )
 
 
-def products_from_json(body: bytes) -> ProductFile:
-    """Read a products file. Products and items that make no sense are left out.
+@dataclass(frozen=True, slots=True)
+class RawProducts:
+    """A products document whose products have not been read yet: reading all of a large one takes a while.
+
+    ``references`` is the document's ``_aliases``: {field: {value: {more fields}}}, so that a value can stand for fields
+    that repeat.
+    """
+
+    products: Mapping[str, Any]
+    references: Mapping[str, Any] = field(default_factory=dict)
+    updated: str = ""
+    document: Mapping[str, Any] = field(default_factory=dict)
+
+
+def raw_products_from_json(body: bytes) -> RawProducts:
+    """Read a products file, but not its products.
 
     Raises:
         BadAnswer: as for an index.
     """
     document = _document(body, "products", "products file")
     shared = document.get(_ALIASES)
-    references: dict[str, Any] = shared if isinstance(shared, dict) else {}
+    return RawProducts(
+        document["products"], shared if isinstance(shared, dict) else {}, _text(document, "updated"), document
+    )
+
+
+def products_from_json(body: bytes) -> ProductFile:
+    """Read a products file. Products and items that make no sense are left out.
+
+    Raises:
+        BadAnswer: as for an index.
+    """
+    raw = raw_products_from_json(body)
     products = {
-        key: _product(_expanded(raw, references), references)
-        for key, raw in document["products"].items()
-        if isinstance(raw, dict)
+        key: product_from_json(product, raw.references)
+        for key, product in raw.products.items()
+        if isinstance(product, dict)
     }
     return ProductFile(
         products,
-        _text(document, "content_id"),
-        _text(document, "updated"),
-        _text(document, "datatype"),
-        _text(document, "format"),
-        _rest(document, "products", "content_id", "updated", "datatype", "format", _ALIASES),
+        _text(raw.document, "content_id"),
+        raw.updated,
+        _text(raw.document, "datatype"),
+        _text(raw.document, "format"),
+        _rest(raw.document, "products", "content_id", "updated", "datatype", "format", _ALIASES),
     )
 
 
@@ -165,7 +190,6 @@ def _rest(raw: Mapping[str, Any], *known: str) -> Mapping[str, Any]:
 
 
 def _expanded(raw: dict[str, Any], references: Mapping[str, Any]) -> dict[str, Any]:
-    """``_aliases``: {field: {value: {more fields}}}, so that a value can stand for fields that repeat."""
     if references:
         for key in references.keys() & raw.keys():
             more = references[key].get(raw[key]) if isinstance(references[key], dict) else None
@@ -179,9 +203,16 @@ def _mapping(raw: Mapping[str, Any], key: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _product(raw: dict[str, Any], references: Mapping[str, Any]) -> Product:
+def alias_names(raw: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names in a product's ``aliases``: a text with commas (or, from some tools, a list)."""
     aliases = raw.get("aliases")
     names = aliases.split(",") if isinstance(aliases, str) else aliases if isinstance(aliases, list) else []
+    return tuple(dict.fromkeys(name.strip() for name in names if isinstance(name, str) and name.strip()))
+
+
+def product_from_json(raw: dict[str, Any], references: Mapping[str, Any]) -> Product:
+    """Read one product of a :class:`RawProducts`."""
+    raw = _expanded(raw, references)
     requirements = _mapping(raw, "lxd_requirements") or _mapping(raw, "requirements")
     return Product(
         arch=_text(raw, "arch"),
@@ -190,7 +221,7 @@ def _product(raw: dict[str, Any], references: Mapping[str, Any]) -> Product:
             for serial, version in _mapping(raw, "versions").items()
             if isinstance(version, dict)
         },
-        aliases=tuple(dict.fromkeys(name.strip() for name in names if isinstance(name, str) and name.strip())),
+        aliases=alias_names(raw),
         os=_text(raw, "os"),
         release=_text(raw, "release"),
         release_title=_text(raw, "release_title"),

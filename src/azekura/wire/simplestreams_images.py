@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from azekura.errors import InvalidRequest
@@ -104,53 +104,54 @@ class _Found:
     key: tuple[str, str, str, str]
     rank: tuple[str, int]
     aliases: tuple[str, ...]
+    architecture: str  # as the stream spells it
 
 
 def images_of(files: Iterable[ProductFile], *, strip_prefix: str = "") -> StreamImages:
     """All images of the merged ``files``; ``strip_prefix`` (``ubuntu/``) is taken off alias names."""
+    return images_of_products(
+        ((name, product) for file in files for name, product in file.products.items()), strip_prefix=strip_prefix
+    )
+
+
+def images_of_products(products: Iterable[tuple[str, Product]], *, strip_prefix: str = "") -> StreamImages:
+    """As :func:`images_of`, of products with their keys."""
     found: list[_Found] = []
     unusable: list[Unusable] = []
-    for file in files:
-        for name, product in file.products.items():
-            found += _product_images(name, product, unusable)
+    for name, product in products:
+        found += _product_images(name, product, unusable)
     # LXD's order: os, release, variant; the newest serial; architecture; the preferred kind of rootfs
     found.sort(key=lambda entry: entry.rank)
     found.sort(key=lambda entry: entry.key[3], reverse=True)
     found.sort(key=lambda entry: entry.key[:3])
-    seen: set[str] = set()
-    taken: set[tuple[str, str, str]] = set()
-    images: list[StreamImage] = []
+    taken: set[tuple[str, ImageType, str]] = set()
+    images: dict[str, StreamImage] = {}
     for entry in found:
-        # LXD chokes on one fingerprint in two places ("more than one match"); for us the preferred place counts
-        if entry.image.fingerprint not in seen:
-            seen.add(entry.image.fingerprint)
-            images.append(_named(entry, taken, strip_prefix))
-    return StreamImages(tuple(images), tuple(unusable))
+        # LXD chokes on one fingerprint in two places ("more than one match"); for us the preferred place counts,
+        # and has the names of both
+        image = images.setdefault(entry.image.fingerprint, entry.image)
+        short, long = _names_won(entry, taken, strip_prefix)
+        if short or long:
+            images[image.fingerprint] = replace(
+                image, short_aliases=(*image.short_aliases, *short), long_aliases=(*image.long_aliases, *long)
+            )
+    return StreamImages(tuple(images.values()), tuple(unusable))
 
 
-def _named(entry: _Found, taken: set[tuple[str, str, str]], strip_prefix: str) -> StreamImage:
+def _names_won(
+    entry: _Found, taken: set[tuple[str, ImageType, str]], strip_prefix: str
+) -> tuple[list[str], list[str]]:
+    """The names, short and long, that nothing before ``entry`` has taken."""
     image = entry.image
-    won: list[list[str]] = [[], []]
+    won: tuple[list[str], list[str]] = ([], [])
     for alias in entry.aliases:
-        for kind, name in enumerate((alias, f"{alias}/{image.properties['architecture']}")):
+        for names, name in zip(won, (alias, f"{alias}/{entry.architecture}"), strict=True):
             name = name.removeprefix(strip_prefix)
-            claim = (name, image.type.value, image.architecture)
+            claim = (name, image.type, image.architecture)
             if claim not in taken:
                 taken.add(claim)
-                won[kind].append(name)
-    return StreamImage(
-        image.fingerprint,
-        image.type,
-        image.architecture,
-        image.serial,
-        image.created_at,
-        image.expires_at,
-        image.files,
-        image.properties,
-        image.deltas,
-        tuple(won[0]),
-        tuple(won[1]),
-    )
+                names.append(name)
+    return won
 
 
 def _product_images(name: str, product: Product, unusable: list[Unusable]) -> Iterator[_Found]:
@@ -178,7 +179,7 @@ def _product_images(name: str, product: Product, unusable: list[Unusable]) -> It
                 deltas=tuple(_deltas(product, version, ftype)) if ftype in _DELTAS else (),
             )
             key = (product.os, product.release, product.variant, serial)
-            yield _Found(image, key, (architecture, _PREFERENCE.get(ftype, 0)), product.aliases)
+            yield _Found(image, key, (architecture, _PREFERENCE.get(ftype, 0)), product.aliases, product.arch)
 
 
 def _candidates(

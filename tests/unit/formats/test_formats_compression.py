@@ -209,7 +209,7 @@ def test_what_we_compress_is_reproducible_and_read_by_the_usual_program(text: st
         writer = open_writer(out, algorithm)
         for at in range(0, len(data), step):
             writer.write(data[at : at + step])
-        writer.finish()
+        writer.close()
         return out.getvalue()
 
     first = compress(1 << 20)
@@ -224,7 +224,7 @@ def test_gzip_has_neither_name_nor_time_in_its_header() -> None:
     out = io.BytesIO()
     writer = open_writer(out, parse_algorithm("gzip"))
     writer.write(b"x")
-    writer.finish()
+    writer.close()
     assert out.getvalue()[3:8] == bytes(5)
 
 
@@ -232,5 +232,5 @@ def test_gzip_has_neither_name_nor_time_in_its_header() -> None:
 def test_nothing_at_all_can_be_compressed(name: str) -> None:
     out = io.BytesIO()
     writer = open_writer(out, parse_algorithm(name))
-    writer.finish()
+    writer.close()
     assert expand(out.getvalue(), Compression(name)) == b""

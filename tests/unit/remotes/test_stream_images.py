@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,20 +11,25 @@ import pytest
 from tests.fakes.streams_tree import StreamsTree, sha256
 
 from azekura.model.image import EPOCH, ImageType
+from azekura.remotes.port import RemoteAlias
 from azekura.remotes.stream_catalog import StreamCatalog
-from azekura.wire.simplestreams import products_from_json
+from azekura.wire.simplestreams import products_from_json, raw_products_from_json
 from azekura.wire.simplestreams_images import StreamImages, images_of
 
 NATIVE = ("x86_64", "i686")
 
 
-def read(tree: StreamsTree | dict[str, Any], **more: Any) -> StreamImages:
+def body(tree: StreamsTree | dict[str, Any], **more: Any) -> bytes:
     products = tree.products if isinstance(tree, StreamsTree) else tree
-    return images_of([products_from_json(json.dumps({"products": products, **more}).encode())])
+    return json.dumps({"products": products, **more}).encode()
 
 
-def catalog(images: StreamImages) -> StreamCatalog:
-    return StreamCatalog.open(None, "", lambda: images)
+def read(tree: StreamsTree | dict[str, Any], **more: Any) -> StreamImages:
+    return images_of([products_from_json(body(tree, **more))])
+
+
+def catalog(*trees: StreamsTree) -> StreamCatalog:
+    return StreamCatalog.open(None, "", lambda: [raw_products_from_json(body(tree)) for tree in trees])
 
 
 def product(**changes: Any) -> dict[str, Any]:
@@ -184,7 +190,7 @@ def test_one_fingerprint_in_two_places_is_one_image() -> None:
     images = read(tree)
     assert [image.fingerprint for image in images.images] == [fingerprint]
     assert images.images[0].serial == "20260202_0000"
-    assert catalog(images).resolve(fingerprint[:9], None, NATIVE).known_fingerprint == fingerprint
+    assert catalog(tree).resolve(fingerprint[:9], None, NATIVE).known_fingerprint == fingerprint
 
 
 def test_the_newest_version_and_the_preferred_rootfs_get_the_alias() -> None:
@@ -192,9 +198,8 @@ def test_the_newest_version_and_the_preferred_rootfs_get_the_alias() -> None:
     made = tree.product("debian/12", aliases="debian/12")
     tree.split(made, "20260101_0000", b"m1", squashfs=b"old")
     newest = tree.split(made, "20260102_0000", b"m2", squashfs=b"s", rootxz=b"x")
-    images = read(tree)
-    assert catalog(images).resolve("debian/12", None, NATIVE).known_fingerprint == newest
-    named = [image for image in images.images if image.short_aliases or image.long_aliases]
+    assert catalog(tree).resolve("debian/12", None, NATIVE).known_fingerprint == newest
+    named = [image for image in read(tree).images if image.short_aliases or image.long_aliases]
     assert [image.fingerprint for image in named] == [newest]
 
 
@@ -210,7 +215,7 @@ def architectures(*names: str) -> StreamCatalog:
         tree.split(
             tree.product("debian/12", arch=name, aliases="debian/12"), "20260101_0000", name.encode(), squashfs=b"s"
         )
-    return catalog(read(tree))
+    return catalog(tree)
 
 
 @pytest.mark.parametrize(
@@ -243,10 +248,10 @@ def test_lists_show_short_names_of_the_native_architecture_only() -> None:
 def test_a_container_wins_unless_a_machine_is_asked_for() -> None:
     tree = StreamsTree()
     tree.split(tree.product("debian/12"), "20260101_0000", b"m", disk=b"d")
-    only_machine = catalog(read(tree))
+    only_machine = catalog(tree)
     assert only_machine.resolve("debian/12", None, NATIVE).type is ImageType.VIRTUAL_MACHINE
     tree.split(tree.product("debian/12"), "20260101_0000", b"m", squashfs=b"s", disk=b"d")
-    both = catalog(read(tree))
+    both = catalog(tree)
     assert both.resolve("debian/12", None, NATIVE).type is ImageType.CONTAINER
     assert both.resolve("debian/12", ImageType.VIRTUAL_MACHINE, NATIVE).type is ImageType.VIRTUAL_MACHINE
     assert [alias.type for alias in both.aliases() if alias.name == "debian/12"] == list(ImageType)
@@ -256,15 +261,15 @@ def test_an_alias_wins_over_a_fingerprint_that_begins_alike() -> None:
     tree = StreamsTree()
     first = tree.split(tree.product("debian/12"), "20260101_0000", b"m", squashfs=b"s")
     second = tree.split(tree.product("debian/13", aliases=first[:8]), "20260101_0000", b"m", squashfs=b"other")
-    assert catalog(read(tree)).resolve(first[:8], None, NATIVE).known_fingerprint == second
-    assert catalog(read(tree)).resolve(first[:9], None, NATIVE).known_fingerprint == first
+    assert catalog(tree).resolve(first[:8], None, NATIVE).known_fingerprint == second
+    assert catalog(tree).resolve(first[:9], None, NATIVE).known_fingerprint == first
 
 
 def test_two_products_with_one_alias_are_decided_by_their_order() -> None:
     tree = StreamsTree()
     tree.split(tree.product("debian/13", aliases="stable"), "20270101_0000", b"m", squashfs=b"13")
     first = tree.split(tree.product("debian/12", aliases="stable"), "20260101_0000", b"m", squashfs=b"12")
-    assert catalog(read(tree)).resolve("stable", None, NATIVE).known_fingerprint == first
+    assert catalog(tree).resolve("stable", None, NATIVE).known_fingerprint == first
 
 
 def test_the_prefix_of_ubuntus_own_server_is_stripped() -> None:
@@ -312,3 +317,37 @@ def test_a_delta_is_offered_with_the_fingerprint_of_its_base() -> None:
     assert [delta.base for delta in by_kind["20260202_0000", "squashfs"].deltas] == [base]
     assert not by_kind["20260202_0000", "root.tar.xz"].deltas
     assert not by_kind["20260101_0000", "squashfs"].deltas
+
+
+def test_one_question_gets_the_same_answer_as_the_whole_list() -> None:
+    """Names that products fight over come out the same, whether one product is read or all are."""
+    random_ = random.Random(4)
+    for _ in range(60):
+        tree = StreamsTree()
+        names = ["a", "a/amd64", "b", "b/c", "b/c/arm64", "abc"]
+        for release in range(random_.randrange(1, 6)):
+            aliases = ",".join(random_.sample(names, random_.randrange(1, 4)))
+            made = tree.product(f"os/{release}", arch=random_.choice(["amd64", "arm64"]), aliases=aliases)
+            for serial in random_.sample(["20260101_0000", "20260202_0000", "20260303_0000"], 2):
+                tree.split(made, serial, b"m", squashfs=random_.randbytes(8), disk=random_.choice([None, random_.randbytes(8)]))
+        found = catalog(tree)
+        listed = {image.known_fingerprint: image for image in found.images(NATIVE)}
+        for fingerprint, image in listed.items():
+            assert found.resolve(fingerprint, None, NATIVE) == image
+            assert found.find(fingerprint, NATIVE) == image
+        wanted: dict[tuple[str, str], list[RemoteAlias]] = {}
+        for alias in found.aliases():
+            wanted.setdefault((alias.name, alias.type.value), []).append(alias)
+        for (name, kind), aliases_ in wanted.items():
+            image = found.resolve(name, ImageType(kind), NATIVE)
+            assert image == listed[image.known_fingerprint]
+            chosen = {alias.architecture: alias.target for alias in aliases_}
+            assert image.fingerprint == chosen.get("x86_64", next(iter(chosen.values())))
+
+
+def test_a_second_place_of_a_fingerprint_keeps_its_names() -> None:
+    tree = StreamsTree()
+    fingerprint = tree.split(tree.product("debian/12", aliases="one"), "20260101_0000", b"m", squashfs=b"s")
+    tree.split(tree.product("debian/13", aliases="two"), "20260101_0000", b"m", squashfs=b"s")
+    assert catalog(tree).resolve("two", None, NATIVE).known_fingerprint == fingerprint
+    assert read(tree).images[0].short_aliases == ("one", "two")

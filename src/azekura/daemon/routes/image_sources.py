@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 
@@ -19,11 +20,13 @@ from azekura.services.images.publish import PublishRequest, publish
 from azekura.services.images.register import AliasWish, ImageWishes, check_wishes
 from azekura.services.instances.requests import parse_protocol
 from azekura.services.operations import Running
+from azekura.services.settings import truth
 from azekura.wire.fields import Body
 from azekura.wire.times import parse_time
 
 
-def _wishes(body: Body) -> ImageWishes:
+def _wishes(call: Call, body: Body) -> ImageWishes:
+    header = call.request.headers.get("X-LXD-aliases", "")
     expires = parse_time(body.text("expires_at"))
     return ImageWishes(
         public=body.flag("public"),
@@ -31,8 +34,11 @@ def _wishes(body: Body) -> ImageWishes:
         filename=body.text("filename")[:255],
         properties=body.mapping("properties"),
         profiles=body.texts("profiles") if body.has("profiles") else None,
-        aliases=tuple(AliasWish(one.text("name"), one.text("description")) for one in body.bodies("aliases")),
-        reuse=body.flag("reuse"),
+        aliases=(
+            *(AliasWish(one.text("name"), one.text("description")) for one in body.bodies("aliases")),
+            *(AliasWish(value) for key, value in parse_qsl(header) if key == "alias"),
+        ),
+        reuse=body.flag("reuse") or truth(call.request.headers.get("X-LXD-reuse", "0")),
         expires_at=None if expires == NEVER else expires,
     )
 
@@ -47,7 +53,7 @@ async def start_from_json(call: Call, raw: Any) -> web.StreamResponse:
     if not body.has("source"):
         raise InvalidRequest("Invalid images JSON")
     source = body.body("source")
-    wishes = _wishes(body)
+    wishes = _wishes(call, body)
     match source.text("type"):
         case "image" if source.text("mode") == "push":
             return await _expect_push(call, source, wishes)

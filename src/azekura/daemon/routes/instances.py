@@ -9,7 +9,7 @@ from aiohttp import web
 
 from azekura.daemon.call import Call, started, sync, url
 from azekura.daemon.filters import apply_filter
-from azekura.errors import InvalidRequest, NotFound, said_before
+from azekura.errors import InvalidRequest, NotFound
 from azekura.formats.metadata_yaml import dump_metadata, parse_metadata
 from azekura.model.instance import InstanceStatus
 from azekura.services.instances.changes import (
@@ -62,8 +62,7 @@ async def create(call: Call) -> web.StreamResponse:
     request = await call.work(prepare, call.depot, request)
 
     def work(running: Running) -> None:
-        with said_before("Failed instance creation: "):
-            create_instance(call.depot, request, running)
+        create_instance(call.depot, request, running)
 
     operation = call.depot.operations.start(
         "Creating instance", work, resources=_resources(request.name), may_cancel=True
