@@ -224,8 +224,6 @@ def test_busy_root_file_system_is_in_use(driver: StorageDriver) -> None:
     with (root / "etc/motd").open():
         with pytest.raises(InUse, match="in use"):
             driver.delete_volume("c1")
-        with pytest.raises(InUse):
-            driver.mount("c1", None)
         assert driver.is_mounted("c1")
     driver.delete_volume("c1")
 
@@ -314,9 +312,7 @@ def test_full_disk_says_so_and_leaves_nothing_half_made(small: Path, make: Calla
 
 
 def test_pool_that_can_not_be_made_leaves_nothing(small: Path) -> None:
-    (small / "filler").write_bytes(
-        bytes(2 << 20 if os.statvfs(small).f_bavail * 4096 > 2 << 20 else os.statvfs(small).f_bavail * 4096)
-    )
+    (small / "filler").write_bytes(bytes(min(os.statvfs(small).f_bavail * 4096, 2 << 20)))
     with pytest.raises(NoSpace):
         make_overlay(small / "pool").create()
     assert [entry.name for entry in small.iterdir()] == ["filler"]
