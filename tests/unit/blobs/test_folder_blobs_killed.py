@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
-import os
-import signal
-import sys
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import pytest
+from tests.killed_child import killed_before_line
 
 from azekura.blobs import folder, folder_ingest
 from azekura.blobs.folder import FolderBlobs
@@ -30,33 +27,6 @@ def _work(root: Path) -> None:
         ingest.commit(SHA256)
 
 
-def _child_killed_before_line(number: int, root: Path) -> bool:
-    """Run the work in a child that kills itself before the ``number``-th line; whether it came that far."""
-    child = os.fork()
-    if child == 0:
-        count = 0
-
-        def trace(frame: FrameType, event: str, argument: Any) -> Any:
-            nonlocal count
-            if frame.f_code.co_filename not in TRACED:
-                return None
-            if event == "line":
-                count += 1
-                if count == number:
-                    os.kill(os.getpid(), signal.SIGKILL)
-            return trace
-
-        sys.settrace(trace)
-        try:
-            _work(root)
-            os._exit(0)
-        finally:
-            os._exit(1)
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert status in (0, -signal.SIGKILL)
-    return status != 0
-
-
 @pytest.mark.parametrize("already_there", [False, True])
 def test_killed_before_any_line_leaves_the_blob_whole_or_absent(tmp_path: Path, already_there: bool) -> None:
     number, seen = 0, set()
@@ -66,7 +36,7 @@ def test_killed_before_any_line_leaves_the_blob_whole_or_absent(tmp_path: Path, 
         root = tmp_path / str(number)
         if already_there:
             _work(root)
-        killed = _child_killed_before_line(number, root)
+        killed = killed_before_line(number, TRACED, functools.partial(_work, root))
         store = FolderBlobs(root)
         assert store.sweep() <= 1
         assert list((root / ".incoming").iterdir()) == []

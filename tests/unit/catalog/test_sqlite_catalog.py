@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.small_disk import small_disk
 
 from azekura.catalog import Catalog, open_catalog
 from azekura.errors import NoSpace, StorageFailed
@@ -84,13 +83,8 @@ def test_commits_wait_for_the_disk_unless_told_otherwise(tmp_path: Path) -> None
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Path]:
-    if os.geteuid() != 0:
-        pytest.skip("needs root to mount a small file system")
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(tmp_path)], check=True)
-    try:
-        yield tmp_path
-    finally:
-        subprocess.run(["umount", str(tmp_path)], check=True)
+    with small_disk(tmp_path, 2) as path:
+        yield path
 
 
 def fill(catalog: Catalog, size: int) -> None:

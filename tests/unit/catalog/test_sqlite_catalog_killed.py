@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
+import functools
 import shutil
-import signal
 import sqlite3
-import sys
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import pytest
+from tests.killed_child import killed_before_line
 
 import azekura.catalog
 from azekura.catalog import open_catalog
@@ -48,33 +45,6 @@ def _work(path: Path) -> None:
     catalog.close()
 
 
-def _child_killed_before_line(number: int, path: Path) -> bool:
-    """Run the work in a child that kills itself before the ``number``-th line; whether it came that far."""
-    child = os.fork()
-    if child == 0:
-        count = 0
-
-        def trace(frame: FrameType, event: str, argument: Any) -> Any:
-            nonlocal count
-            if not frame.f_code.co_filename.startswith(PACKAGE):
-                return None
-            if event == "line":
-                count += 1
-                if count == number:
-                    os.kill(os.getpid(), signal.SIGKILL)
-            return trace
-
-        sys.settrace(trace)
-        try:
-            _work(path)
-            os._exit(0)
-        finally:
-            os._exit(1)
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert status in (0, -signal.SIGKILL)
-    return status != 0
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else tmp_path) as name:
@@ -88,7 +58,7 @@ def test_killed_anywhere_leaves_the_whole_transaction_or_none_of_it(folder: Path
     while killed:
         path = folder / f"{number}.db"
         shutil.copy(empty, path)
-        killed = _child_killed_before_line(number, path)
+        killed = killed_before_line(number, (PACKAGE,), functools.partial(_work, path))
         catalog = open_catalog(path)
         with catalog.read() as tx:
             try:
