@@ -49,10 +49,17 @@ class Helper:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
+        self._warmed = self._closed = False
 
     def warm(self) -> None:
-        """Start the process now, so that the first exec needn't wait for it."""
-        with self._lock:
+        """Start the process in the background, so that the first exec needn't wait for it. Does nothing more than
+        once; a failure shows at the first exec."""
+        if not self._warmed:
+            self._warmed = True
+            threading.Thread(target=self._warm, name="azekura-enter", daemon=True).start()
+
+    def _warm(self) -> None:
+        with self._lock, contextlib.suppress(RuntimeFailed):
             self._ensure()
 
     @property
@@ -96,6 +103,7 @@ class Helper:
     def close(self) -> None:
         """End the helper. Commands that it started go on, and can still be waited for."""
         with self._lock:
+            self._closed = True
             self._discard()
 
     def _hand_over(self, connection: socket.socket) -> None:
@@ -112,6 +120,8 @@ class Helper:
                     return
 
     def _ensure(self) -> socket.socket:
+        if self._closed:
+            raise RuntimeFailed("The runtime is closed")
         if self._process and self._process.poll() is not None:
             self._discard()
         if self._socket is None:

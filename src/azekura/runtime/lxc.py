@@ -181,6 +181,7 @@ class LxcRuntime:
                 self._running.pop(folder.name, None)
             running.gone.set()
             raise
+        self._helper.warm()
 
     # -- stop, freeze
 
