@@ -185,10 +185,10 @@ def _enter(request: dict[str, Any], descriptors: list[int], asker: socket.socket
         for descriptor in groups:
             os.write(descriptor, str(pid).encode())
             os.close(descriptor)
-        ours.sendall(b"g")
         answer = ours.recv(4096)
         if answer != b"r":
             raise _Refused(answer.decode(errors="replace") or "The container couldn't be entered: it is stopping")
+        ours.sendall(b"g")
     except BaseException as error:
         signal.pidfd_send_signal(child, signal.SIGKILL)
         reason = "it doesn't respond" if isinstance(error, TimeoutError) else str(error)
@@ -307,10 +307,11 @@ def _become(
     host_proc: int,
     personality: int,
 ) -> NoReturn:
-    """In the child: put on everything that the container's own processes wear, then execute."""
+    """In the child: put on everything that the container's own processes wear, then execute.
+
+    Meanwhile the keeper moves it into the container's control groups, which can take longer than all of this.
+    """
     try:
-        if keeper.recv(1) != b"g":
-            os._exit(_NOT_EXECUTABLE)
         for number in range(1, signal.NSIG):
             if number not in (signal.SIGKILL, signal.SIGSTOP, 32, 33):
                 signal.signal(number, signal.SIG_DFL)
@@ -329,6 +330,8 @@ def _become(
         _load_filter(bytes.fromhex(request["seccomp"]))
         os.setgroups([])
         keeper.sendall(b"r")
+        if keeper.recv(1) != b"g":
+            os._exit(_NOT_EXECUTABLE)
     except BaseException as error:
         text = error.strerror if isinstance(error, OSError) and error.strerror else repr(error)
         keeper.sendall(f"The container couldn't be entered: {text}".encode(errors="replace"))
