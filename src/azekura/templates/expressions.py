@@ -131,6 +131,14 @@ class ExpressionParser:
         if self._depth > self._nesting:
             raise self._cursor.fault(f"Brackets are nested more than {self._nesting} deep")
         self._stack.append(entry)
+        if isinstance(entry, _Arguments):
+            self._begin_argument()
+        else:
+            self._begin()
+
+    def _begin_argument(self) -> None:
+        if not self._cursor.remaining:
+            raise self._cursor.fault("Unexpected EOF, expected function call argument list.")
         self._begin()
 
     def _operand(self) -> bool:
@@ -290,7 +298,7 @@ class ExpressionParser:
             if not self._cursor.symbol(b","):
                 raise self._cursor.fault("Missing comma or closing bracket after argument.")
             if not self._cursor.symbol(b")"):
-                self._begin()
+                self._begin_argument()
                 return False
         self._close()
         self._calls -= 1

@@ -91,7 +91,7 @@ class _Formatter:
         self._at = flags.end() if flags else self._at
         indexed = self._index()
         spec, indexed = self._width(spec, indexed)
-        if self._peek() == b".":
+        if self._peek() == b"." and self._at + 1 < len(self._layout):  # at the very end it is a verb
             spec, indexed = self._precision(spec, indexed)
         if not indexed:
             self._index()
@@ -338,6 +338,8 @@ class _Printer:
     # maps, lists and devices
 
     def _compound(self, value: Table | Items | Device, verb: str) -> bytes:
+        if verb in ("p", "w"):  # an address to Go, and nothing
+            return self._bad(value, verb)
         go = self._spec.go_syntax
         named = go or self._spec.field_names
         match value:

@@ -54,7 +54,8 @@ def sprintf(layout: str, *operands: Value) -> str:
         ("%[2]d", 5, "%!d(BADINDEX)"),
         ("%[x]d", 5, "%!d(BADINDEX)"),
         ("%.[1]*[1]d", 3, "003"),
-        ("%9999999d", 5, "%!(NOVERB)%!(EXTRA int=5)"),
+        ("%99999999d", 5, "%!(NOVERB)%!(EXTRA int=5)"),
+        ("%.", 5, "%!.(int=5)"),
         ("%.*d", 5, "%!d(MISSING)"),
         ("%é", 5, "%!é(int=5)"),
     ],
@@ -95,6 +96,7 @@ def test_maps_lists_and_devices_print_as_gos_sprintf_prints_them() -> None:
     shown = 'config.DevicesSortable{config.DeviceNamed{Name:"eth0", Config:config.Device{"name":"eth0", "type":"nic"}}}'
     assert sprintf("%#v", devices) == shown
     assert sprintf("%3s|", Items((b"a", b"b"))) == "[  a   b]|"
+    assert sprintf("%w", Items((b"a",))) == "%!w([]string=[a])"
     assert sprintf("%d", Items((b"a",))) == "[%!d(string=a)]"
 
 

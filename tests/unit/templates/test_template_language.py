@@ -68,6 +68,12 @@ def test_default_of_config_get_keeps_its_type_and_its_newlines() -> None:
     assert rendered('{{ config_get("k", properties.p) }}|', properties={"p": "x\n"}) == b"x\n|"
 
 
+def test_capfirst_prints_lists_and_maps_but_not_numbers() -> None:
+    assert rendered(
+        '{{ container|capfirst }}{{ "a"|make_list|capfirst }}{{ 5|capfirst }}{{ properties|capfirst }}'
+    ) == (b"<map[string]string Value><[]string Value>")
+
+
 def test_trigger_equals_its_text() -> None:
     source = '{% if trigger == "create" %}y{% else %}n{% endif %}'
     assert rendered(source, trigger="create") == b"y"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from azekura.templates import runes
-from azekura.templates.conversions import text_of
+from azekura.templates.conversions import as_text, length, text_of
 from azekura.templates.filters.apply import Filter, on_text, on_value
 from azekura.templates.values import Value
 
@@ -17,9 +17,8 @@ def title(value: Value) -> Value:
 
 
 def capfirst(value: Value) -> Value:
-    """The first letter as a capital; empty for what isn't text."""
-    text = text_of(value)
-    return b"" if text is None else runes.upper_first(text)
+    """The first letter as a capital; empty for what has no length."""
+    return runes.upper_first(as_text(value)) if length(value) else b""
 
 
 FILTERS: dict[bytes, Filter] = {
