@@ -33,7 +33,7 @@ def change_state(call: Invocation, server: Server, name: str, order: Record, arg
     except Cancelled:
         raise
     except AzekuraError as exc:
-        if str(exc).startswith("The instance is already"):  # its log has nothing to say to that
+        if " is already " in str(exc):  # its log has nothing to say to that
             raise
         raise RemoteError(f"{exc}\nTry `lxc info --show-log {argument}` for more info") from exc
     finally:

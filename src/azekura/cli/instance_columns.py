@@ -53,7 +53,7 @@ def _snapshots(instance: Record) -> str:
 
 
 def _date(key: str) -> Callable[[Record], str]:
-    return lambda instance: short_date(instance[key], local=True) if is_set(instance.get(key)) else ""
+    return lambda instance: short_date(instance[key]) if is_set(instance.get(key)) else ""
 
 
 def _pool(instance: Record) -> str:

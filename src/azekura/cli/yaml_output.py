@@ -62,14 +62,14 @@ class _PlainDumper(yaml.SafeDumper):
         return super().resolve(kind, value, implicit)  # type: ignore[no-untyped-call]
 
 
-def dump(value: Any) -> str:
-    """``value`` as a YAML document."""
+def dump(value: Any, *, plain_text: bool = False) -> str:
+    """``value`` as a YAML document. ``plain_text``: a time is text as any other, whatever its field is called."""
     import io
 
     stream = io.StringIO()
     dumper = _PlainDumper(stream, allow_unicode=True, width=80)
     dumper.open()
-    node = _node(dumper, value, users=False)
+    node = _node(dumper, value, users=plain_text)
     _untag(node)
     dumper.serialize(node)
     dumper.close()
