@@ -228,6 +228,38 @@ def test_busy_root_file_system_is_in_use(driver: StorageDriver) -> None:
     driver.delete_volume("c1")
 
 
+def test_what_somebody_mounted_inside_is_not_removed_with_it(driver: StorageDriver, place: Path) -> None:
+    (place / "home").mkdir()
+    (place / "home/letter").write_text("dear")
+    driver.create_volume("c1", ALPHA)
+    layer = driver.path / "containers/c1" / ("layer/u/etc" if driver.name == "overlay" else "tree/etc")
+    layer.mkdir(exist_ok=True)
+    subprocess.run(["mount", "--bind", place / "home", layer], check=True)
+    try:
+        with pytest.raises(InUse, match="is mounted on"):
+            driver.delete_volume("c1")
+    finally:
+        subprocess.run(["umount", layer], check=True)
+    assert (place / "home/letter").read_text() == "dear"
+    driver.delete_volume("c1")
+
+
+def test_trees_of_any_depth_and_size_are_removed(driver: StorageDriver) -> None:
+    driver.create_volume("c1", ALPHA)
+    root = driver.mount("c1", MAP).path
+    here = os.open(root, os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("deep", dir_fd=here)
+        deeper = os.open("deep", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = deeper
+    os.close(here)
+    for number in range(600):
+        (root / f"file{number}").touch()
+    driver.delete_volume("c1")
+    assert list((driver.path / "containers").iterdir()) == []
+
+
 # Squashfs
 
 

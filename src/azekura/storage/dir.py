@@ -20,8 +20,8 @@ from azekura.storage.names import VolumeName
 from azekura.storage.owner_shift import OwnerShift
 from azekura.storage.pool_folders import image_of, note_image, write_synced
 from azekura.storage.port import IdMap
-from azekura.storage.programs import remove_tree
 from azekura.storage.tree_copy import copy_tree
+from azekura.storage.tree_removal import remove_tree
 from azekura.storage.whole_trees import WholeTreeStorage
 
 _SHIFTED = "shifted"  # the id map that the owners on disk have; absent: the image's own ids
@@ -56,7 +56,7 @@ class DirStorage(WholeTreeStorage):
         if present == wanted:
             return
         with self._replacing(folder) as fresh:
-            note_image(fresh, image_of(folder))
+            note_image(fresh, image_of(folder), lasting=False)
             (fresh / "rootfs").mkdir()
             copy_tree(folder / "tree", fresh / "tree", OwnerShift(present, wanted))
             if wanted is not None:

@@ -9,7 +9,7 @@
         unsynced                         boot id, until the tree has surely reached the disk
       containers/                        0711
         <name>/                          0100 of the container's root, or 0700: likewise
-          image                          the fingerprint it stands on, or empty
+          image                          the fingerprint it was made from, or empty
           map                            the id map it was last mounted with
           rootfs                         where it is mounted
           …                              what the driver keeps: layer/u and layer/w, or tree
@@ -39,8 +39,8 @@ from azekura.storage.locks import NameLocks
 from azekura.storage.names import check_container, check_fingerprint
 from azekura.storage.pool_folders import NEW, OLD, image_of, temporary_name, visible_names, write_synced
 from azekura.storage.port import TreeFill
-from azekura.storage.programs import remove_tree
 from azekura.storage.settling import Settling
+from azekura.storage.tree_removal import remove_tree
 
 
 class Pool(ABC):
@@ -243,6 +243,8 @@ class Pool(ABC):
             try:
                 for parent in (self._containers, *self._snapshots.iterdir()):
                     for folder in parent.iterdir():
+                        if not (self.shares_images or folder.name.startswith(NEW)):
+                            continue  # whole by itself, now that it is made
                         if (folder / "image").exists() and image_of(folder) == fingerprint:
                             return folder.name if parent == self._containers else f"{parent.name}/{folder.name}"
             except FileNotFoundError:
@@ -261,6 +263,9 @@ class Pool(ABC):
 
     def _retire(self, folder: Path) -> None:
         """Take a folder's name away, then remove it: it is never seen half removed."""
+        if inside := mount_points_below(folder):
+            # Its files would be removed with ours, were it a bind mount of the same file system.
+            raise InUse(f"Something is mounted on {inside[0]}: unmount it first")
         old = folder.parent / temporary_name(OLD)
         rename(folder, old)
         self._remove(old)

@@ -19,13 +19,17 @@ def temporary_name(prefix: str) -> str:
     return prefix + secrets.token_hex(8)
 
 
-def note_image(folder: Path, image: str | None) -> None:
-    """Record the image that the volume or snapshot in ``folder`` stands on."""
-    write_synced(folder / "image", f"{image}\n" if image else "")
+def note_image(folder: Path, image: str | None, *, lasting: bool) -> None:
+    """Record the image that the volume or snapshot in ``folder`` is made from; ``lasting``: over a power loss."""
+    text = f"{image}\n" if image else ""
+    if lasting:
+        write_synced(folder / "image", text)
+    else:
+        (folder / "image").write_text(text)
 
 
 def image_of(folder: Path) -> str | None:
-    """The image that the volume or snapshot in ``folder`` stands on."""
+    """The image that the volume or snapshot in ``folder`` was made from."""
     return (folder / "image").read_text().strip() or None
 
 

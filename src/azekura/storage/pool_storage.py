@@ -60,22 +60,20 @@ class PoolStorage(Pool):
             check_fingerprint(image)
         with self._locks.hold(name), self._building(self._containers / name, name) as folder:
             if image is None:
-                note_image(folder, None)
+                note_image(folder, None, lasting=self.shares_images)
                 self._lay_out(folder, None)
                 return
             with self._locks.hold(image_lock(image)):
                 self._require_image(image)
                 # From here on the image is referred to: remove_image looks at unfinished volumes too.
-                note_image(folder, image)
+                note_image(folder, image, lasting=self.shares_images)
                 tree = self._image_tree(image)
             self._lay_out(folder, tree)
-            if not self.shares_images:
-                note_image(folder, None)
 
     def volume_image(self, name: str) -> str | None:
         folder = self._require(VolumeName.parse(name))
         with explained(f"read the volume {name}", self._path):
-            return image_of(folder)
+            return image_of(folder) if self.shares_images else None
 
     def mount(self, name: str, idmap: IdMap | None) -> MountedRootfs:
         folder = self._containers / check_container(name)
@@ -220,7 +218,7 @@ class PoolStorage(Pool):
 
     def _tree_below(self, folder: Path) -> Path | None:
         """The tree of the image that a volume or snapshot stands on."""
-        image = image_of(folder)
+        image = image_of(folder) if self.shares_images else None
         if image is None:
             return None
         with self._locks.hold(image_lock(image)):
@@ -238,7 +236,7 @@ class PoolStorage(Pool):
             self._copy_content(source, folder)
 
     def _copy_content(self, source: Path, folder: Path) -> None:
-        note_image(folder, image_of(source))
+        note_image(folder, image_of(source), lasting=self.shares_images)
         self._duplicate(source, folder)
 
     @contextmanager

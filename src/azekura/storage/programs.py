@@ -1,4 +1,4 @@
-"""The two programs of coreutils that do better what hostile trees make hard: any depth, no link followed."""
+"""Programs that do better what hostile trees make hard: any depth, and no link is followed."""
 
 from __future__ import annotations
 
@@ -8,15 +8,6 @@ from pathlib import Path
 from azekura.errors import StorageFailed
 
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
-
-
-def remove_tree(path: Path) -> None:
-    """Remove a folder and all below it, file systems mounted inside excepted (then it fails).
-
-    Raises:
-        StorageFailed: something could not be removed.
-    """
-    run_program(["rm", "-rf", "--one-file-system", "--", str(path)], f"remove {path}")
 
 
 def disk_usage(path: Path) -> int:
