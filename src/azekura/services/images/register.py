@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from azekura.catalog import ANY, Transaction
 from azekura.errors import AlreadyExists, FingerprintMismatch, NotFound
@@ -16,6 +16,9 @@ from azekura.services.depot import Depot
 from azekura.services.images.removal import purge_image
 from azekura.services.images.staging import Staged, Staging
 from azekura.wire.times import parse_time
+
+
+ARRIVAL_LIMIT = timedelta(hours=1)  # longer than any commit takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,7 @@ def register(depot: Depot, staging: Staging, staged: Staged, wishes: ImageWishes
         if (present := _adopt(depot, image, wishes)) is not None:
             return present
         staging.commit_tree(staged.fingerprint)
+        _announce(depot, image)
         with depot.catalog.write() as tx:
             _check_aliases(tx, wishes)
             _check_profiles(tx, wishes.profiles)
@@ -105,11 +109,25 @@ def register(depot: Depot, staging: Staging, staged: Staged, wishes: ImageWishes
             for file in image.files.all:
                 tx.blobs.record(file.sha256, file.size)
                 tx.blobs.add_reference(file.sha256, "image", image.fingerprint.value)
+                tx.blobs.drop_reference(file.sha256, "arriving", image.fingerprint.value)
             staging.commit_blobs()
             point_aliases(tx, image.fingerprint, image.type, wishes.aliases, reason="import")
     depot.events.lifecycle("image-created", f"/1.0/images/{image.fingerprint}", {"type": image.type.value})
     with depot.catalog.read() as tx:
         return tx.images.get(image.fingerprint)
+
+
+def _announce(depot: Depot, image: Image) -> None:
+    """Tell the catalog which blobs are about to appear: if we die between files and record, the collector finds them.
+
+    A blob that the catalog never heard of is left alone for ``lxd check``: it may be all that a lost database left.
+    """
+    with depot.catalog.write(durable=False) as tx:
+        for file in image.files.all:
+            tx.blobs.record(file.sha256, file.size)
+            tx.blobs.add_reference(
+                file.sha256, "arriving", image.fingerprint.value, expires_at=depot.clock() + ARRIVAL_LIMIT
+            )
 
 
 def _adopt(depot: Depot, image: Image, wishes: ImageWishes) -> Image | None:
