@@ -4,35 +4,18 @@ from __future__ import annotations
 
 import os
 import select
-import shutil
 import signal
-import tempfile
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 
 import pytest
-from tests.fakes import busybox_rootfs
+from tests.fakes.live_containers import container_place, read_all, real_runtime
 from tests.fakes.runtime import FakeRuntime
 
 from azekura.errors import InUse, InvalidRequest, RuntimeFailed
-from azekura.runtime.lxc import LxcRuntime
 from azekura.runtime.port import ContainerSpec, ExecProcess, ExecRequest, Runtime
-
-
-def read_all(descriptor: int) -> bytes:
-    parts: list[bytes] = []
-    while True:
-        try:
-            part = os.read(descriptor, 65536)
-        except OSError:  # EIO: the terminal's other side is closed
-            part = b""
-        if not part:
-            return b"".join(parts)
-        parts.append(part)
 
 
 @dataclass
@@ -67,36 +50,20 @@ class Bench:
 
 @pytest.fixture(params=["fake", pytest.param("liblxc", marks=pytest.mark.root)])
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
-    base = Path(tempfile.mkdtemp(prefix="azekura-runtime-"))
-    base.chmod(0o711)
-    runtime: Runtime
-    if request.param == "fake":
-        runtime = FakeRuntime()
-        (base / "rootfs").mkdir()
-    else:
-        runtime = LxcRuntime(base / "run")
+    with container_place() as (base, spec):
+        runtime: Runtime
+        if request.param == "fake":
+            runtime = FakeRuntime()
+            spec.rootfs.mkdir()
+        else:
+            runtime = real_runtime(base)
+        made = Bench(runtime, spec)
+        runtime.watch(made.notice)
         try:
-            runtime.check()
-            busybox_rootfs.build(base / "rootfs")
-        except (RuntimeFailed, FileNotFoundError) as reason:
-            shutil.rmtree(base)
-            pytest.skip(str(reason))
-    spec = ContainerSpec(
-        name=f"azt-{uuid.uuid4().hex[:8]}",
-        rootfs=base / "rootfs",
-        console_log=base / "console.log",
-        log=base / "lxc.log",
-        idmap_base=1000000,
-        liblxc_idmaps_rootfs=True,
-    )
-    made = Bench(runtime, spec)
-    runtime.watch(made.notice)
-    try:
-        yield made
-    finally:
-        runtime.stop(spec.name, force=True)
-        runtime.close()
-        shutil.rmtree(base)
+            yield made
+        finally:
+            runtime.stop(spec.name, force=True)
+            runtime.close()
 
 
 @pytest.fixture
@@ -131,8 +98,6 @@ def test_starting_twice_is_refused(started: Bench) -> None:
 
 
 def test_line_break_in_environment_is_refused(bench: Bench) -> None:
-    from dataclasses import replace
-
     with pytest.raises(InvalidRequest):
         bench.runtime.start(replace(bench.spec, environment={"A": "1\nlxc.cap.drop ="}))
     assert not bench.runtime.is_running(bench.name)

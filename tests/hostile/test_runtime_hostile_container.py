@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import signal
-import tempfile
-import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.fakes import busybox_rootfs
+from tests.fakes.live_containers import container_place, read_all, real_runtime
 
 from azekura.errors import RuntimeFailed
 from azekura.runtime.lxc import LxcRuntime
-from azekura.runtime.port import ContainerSpec, ExecRequest
+from azekura.runtime.port import ExecRequest
 from azekura.runtime.processes import parent_of
 
 pytestmark = pytest.mark.root
@@ -32,16 +30,7 @@ class Victim:
         process = self.runtime.exec(self.name, ExecRequest(command=command, **options))  # type: ignore[arg-type]
         process.close_stdin()
         try:
-            said = b""
-            descriptor = process.pty if process.pty >= 0 else process.stdout
-            while True:
-                try:
-                    part = os.read(descriptor, 65536)
-                except OSError:
-                    break
-                if not part:
-                    break
-                said += part
+            said = read_all(process.pty if process.pty >= 0 else process.stdout)
             return process.wait(10), said.decode()
         finally:
             process.close()
@@ -50,32 +39,16 @@ class Victim:
 @pytest.fixture
 def victim(request: pytest.FixtureRequest) -> Iterator[Victim]:
     privileged = getattr(request, "param", "mapped") == "privileged"
-    base = Path(tempfile.mkdtemp(prefix="azekura-hostile-"))
-    base.chmod(0o711)
-    runtime = LxcRuntime(base / "run")
-    try:
-        runtime.check()
-        busybox_rootfs.build(base / "rootfs")
-    except (RuntimeFailed, FileNotFoundError) as reason:
-        shutil.rmtree(base)
-        pytest.skip(str(reason))
-    name = f"azt-{uuid.uuid4().hex[:8]}"
-    try:
-        runtime.start(
-            ContainerSpec(
-                name=name,
-                rootfs=base / "rootfs",
-                console_log=base / "console.log",
-                log=base / "lxc.log",
-                idmap_base=None if privileged else 1000000,
-                liblxc_idmaps_rootfs=not privileged,
-            )
-        )
-        yield Victim(runtime, name)
-    finally:
-        runtime.stop(name, force=True)
-        runtime.close()
-        shutil.rmtree(base)
+    with container_place() as (base, spec):
+        runtime = real_runtime(base)
+        try:
+            if privileged:
+                spec = replace(spec, idmap_base=None, liblxc_idmaps_rootfs=False)
+            runtime.start(spec)
+            yield Victim(runtime, spec.name)
+        finally:
+            runtime.stop(spec.name, force=True)
+            runtime.close()
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 import uuid
@@ -15,25 +13,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from tests.fakes import busybox_rootfs
+from tests.fakes.live_containers import container_place, read_all, real_runtime
 
-from azekura.errors import InUse, RuntimeFailed
+from azekura.errors import InUse, InvalidRequest, RuntimeFailed
 from azekura.runtime.lxc import LxcRuntime
 from azekura.runtime.port import BindMount, ContainerSpec, ExecRequest, Limits, Nic
+from azekura.runtime.processes import has_ended
 
 pytestmark = pytest.mark.root
-
-
-def read_all(descriptor: int) -> bytes:
-    parts: list[bytes] = []
-    while True:
-        try:
-            part = os.read(descriptor, 65536)
-        except OSError:  # EIO: the terminal's other side is closed
-            part = b""
-        if not part:
-            return b"".join(parts)
-        parts.append(part)
 
 
 def until(reached: Callable[[], object], seconds: float = 10) -> bool:
@@ -92,32 +79,15 @@ class Machine:
 
 @pytest.fixture
 def machine() -> Iterator[Machine]:
-    base = Path(tempfile.mkdtemp(prefix="azekura-runtime-"))
-    base.chmod(0o711)
-    runtime = LxcRuntime(base / "run")
-    try:
-        runtime.check()
-        busybox_rootfs.build(base / "rootfs")
-    except (RuntimeFailed, FileNotFoundError) as reason:
-        shutil.rmtree(base)
-        pytest.skip(str(reason))
-    spec = ContainerSpec(
-        name=f"azt-{uuid.uuid4().hex[:8]}",
-        rootfs=base / "rootfs",
-        console_log=base / "logs/console.log",
-        log=base / "logs/lxc.log",
-        idmap_base=1000000,
-        liblxc_idmaps_rootfs=True,
-    )
-    made = Machine(base, runtime, spec)
-    runtime.watch(made.notice)
-    try:
-        yield made
-    finally:
-        made.runtime.recover()
-        made.runtime.stop(spec.name, force=True)
-        made.runtime.close()
-        shutil.rmtree(base)
+    with container_place() as (base, spec):
+        made = Machine(base, real_runtime(base), spec)
+        made.runtime.watch(made.notice)
+        try:
+            yield made
+        finally:
+            made.runtime.recover()
+            made.runtime.stop(spec.name, force=True)
+            made.runtime.close()
         assert made.groups() == []
 
 
@@ -196,8 +166,6 @@ def test_bind_mounts_appear_read_only_where_asked(machine: Machine) -> None:
 
 
 def test_mounts_name_no_path_outside(machine: Machine) -> None:
-    from azekura.errors import InvalidRequest
-
     for target in ("../x", "/", "a/../../b"):
         with pytest.raises(InvalidRequest):
             machine.start(extra_mounts=(BindMount(machine.base, target),))
@@ -541,8 +509,6 @@ def test_closing_the_terminal_hangs_up(machine: Machine) -> None:
     process = machine.runtime.exec(machine.name, ExecRequest(command=("sleep", "1000"), interactive=True))
     pidfd = os.pidfd_open(process.pid)
     process.close()
-    from azekura.runtime.processes import has_ended
-
     assert has_ended(pidfd, timeout=5)
     os.close(pidfd)
 
