@@ -14,9 +14,10 @@ from azekura.model.fingerprint import Fingerprint
 from azekura.model.image import ImageType
 from azekura.model.source import Protocol
 from azekura.remotes import download, port
-from azekura.remotes.http import Http, Trust
+from azekura.remotes.http import Http
 from azekura.remotes.policy import DownloadPolicy
 from azekura.remotes.targets import FileTarget
+from azekura.remotes.trust import Trust
 from azekura.remotes.urls import Url
 
 _HEAD_ATTEMPTS = 2
@@ -62,7 +63,6 @@ class DirectServer:
             # LXD does not look at the status, and servers rely on that: the headers are the answer
             digest = response.header("LXD-Image-Hash")
             location = response.header("LXD-Image-URL")
-            length = response.header("LXD-Image-Size")
             answered = response.url
         if not digest:
             raise BadAnswer("Missing LXD-Image-Hash header")
@@ -74,13 +74,11 @@ class DirectServer:
             raise BadAnswer(f"{self.url} sent an LXD-Image-Hash that is no sha256 in hex") from exc
         target = answered.join(location)
         http.check(target.origin, secure=True)
-        size = int(length) if length.isascii() and length.isdigit() and len(length) < 19 else None
         return port.RemoteImage(
             fingerprint=fingerprint,
             type=ImageType.CONTAINER,
             architecture="",
-            size=size or 0,
-            files=(port.RemoteFile("unified", target.full, size, fingerprint.value),),
+            files=(port.RemoteFile("unified", target.full, None, fingerprint.value),),
             record={"LXD-Image-Hash": digest, "LXD-Image-URL": location},
         )
 

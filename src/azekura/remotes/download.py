@@ -11,7 +11,6 @@ sha256, that is promise enough. A server that answers with other bytes than aske
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -26,6 +25,7 @@ from azekura.errors import (
     NotFound,
 )
 from azekura.remotes import port
+from azekura.remotes.coding import Damaged, Inflater
 from azekura.remotes.http import Http, Response, Untrusted
 from azekura.remotes.policy import SLICE, DownloadPolicy
 from azekura.remotes.urls import Url
@@ -34,7 +34,6 @@ _RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII)
 _NUMBER = re.compile(r"\d{1,18}", re.ASCII)
 _GAIN = 16 * 1024  # bytes: an attempt that brought as much is no failure in a row
 _TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
-_INFLATED = 256 * 1024
 
 
 class Target(Protocol):
@@ -79,7 +78,7 @@ class _Progress:
     content_type: str = ""
     encoding: str = ""
     pieces: int = 0  # answers it was put together from
-    inflate: _Inflater | None = field(default=None)
+    inflate: Inflater | None = field(default=None)
 
 
 class _Again(Exception):
@@ -132,24 +131,6 @@ def head(http: Http, url: Url, headers: Mapping[str, str], *, attempts: int) -> 
             if failures >= attempts:
                 raise
             http.policy.sleep(http.policy.pause(failures))
-
-
-def gunzipped(body: bytes, limit: int, shown: str) -> bytes:
-    """``body``, unpacked if it is a gzip file (a ``.json.gz`` that was named as such).
-
-    Raises:
-        BadAnswer: damaged, or longer than ``limit`` bytes.
-    """
-    if not body.startswith(b"\x1f\x8b"):
-        return body
-    stream = zlib.decompressobj(wbits=31)
-    try:
-        text = stream.decompress(body, limit + 1)
-    except zlib.error as exc:
-        raise BadAnswer(f"{shown} is damaged gzip") from exc
-    if len(text) > limit or not stream.eof:
-        raise BadAnswer(f"{shown} is " + ("longer than allowed" if len(text) > limit else "cut off in its middle"))
-    return text
 
 
 class _Transfer:
@@ -284,7 +265,7 @@ class _Transfer:
         state.url = url
         encoding = response.header("Content-Encoding").lower()
         if encoding in ("gzip", "x-gzip"):
-            state.inflate = _Inflater(response.url.shown)
+            state.inflate = Inflater(response.url.shown)
         elif encoding not in ("", "identity"):
             raise _Again(
                 BadAnswer(f"{response.url.shown} came in the encoding {encoding[:20]!r}, which was not asked for"),
@@ -355,7 +336,7 @@ class _Transfer:
             if state.inflate is None:
                 target.feed(data)
             else:
-                state.inflate.into(target, data)
+                self._inflate(state.inflate, data)
             now = clock()
             if now >= window_ends:
                 if window_bytes < self._policy.minimum_rate * self._policy.stall_timeout:
@@ -365,6 +346,14 @@ class _Transfer:
                 raise Cancelled("Cancelled while downloading")
         if state.total is not None and state.received < state.total:
             raise _Again(self._broken_off(response, "the connection ended early"))
+
+    def _inflate(self, inflate: Inflater, data: bytes) -> None:
+        try:
+            pieces = inflate.pieces(data)
+            while piece := next(pieces, b""):
+                self._target.feed(piece)
+        except Damaged as exc:
+            raise _Again(exc, dead=True) from exc
 
     def _broken_off(self, response: Response, reason: str) -> ConnectionFailed:
         total = "an unknown number of" if self._state.total is None else self._state.total
@@ -386,36 +375,6 @@ class _Transfer:
             elif len(self._urls) > 1:
                 self._restart()
             raise _Again(exc, dead=not stitched) from exc
-
-
-class _Inflater:
-    """gzip as a content coding: several members in a row are one body (RFC 1952)."""
-
-    def __init__(self, shown: str) -> None:
-        self._shown = shown
-        self._stream = zlib.decompressobj(wbits=31)
-        self._begun = False
-
-    def into(self, target: Target, data: bytes) -> None:
-        try:
-            more = False
-            while data or more:
-                self._begun = True
-                piece = self._stream.decompress(data, _INFLATED)
-                if piece:
-                    target.feed(piece)
-                data = self._stream.unconsumed_tail
-                more = len(piece) == _INFLATED and not self._stream.eof
-                if self._stream.eof:
-                    data = self._stream.unused_data
-                    self._stream = zlib.decompressobj(wbits=31)
-                    self._begun = False
-        except zlib.error as exc:
-            raise _Again(BadAnswer(f"{self._shown} is damaged: not the gzip that its header says"), dead=True) from exc
-
-    def finish(self) -> None:
-        if self._begun:
-            raise BadAnswer(f"{self._shown} is damaged: its gzip ends in the middle")
 
 
 def _retry_after(response: Response) -> float:

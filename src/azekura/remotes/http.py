@@ -14,28 +14,17 @@ import threading
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from typing import Any, Self
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    NameResolutionError,
-    NewConnectionError,
-    ReadTimeoutError,
-    SSLError,
-)
-from urllib3.exceptions import (
-    TimeoutError as Urllib3Timeout,
-)
+from urllib3.exceptions import HTTPError, SSLError
 
-from azekura.client.tls import client_context, fingerprint_of_pem
-from azekura.errors import BadAnswer, ConnectionFailed, Forbidden, InvalidRequest
-from azekura.remotes.credentials import Credentials
+from azekura.errors import BadAnswer, ConnectionFailed, Forbidden
 from azekura.remotes.policy import SLICE, DownloadPolicy
-from azekura.remotes.port import Cancelled
+from azekura.remotes.port import Cancelled, never
+from azekura.remotes.reasons import reason_of
+from azekura.remotes.trust import Trust, pin_is_ca
 from azekura.remotes.urls import Origin, Url
 
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -49,59 +38,6 @@ class Untrusted(ConnectionFailed):
 
 class _OtherCertificate(SSLError):
     """Not the pinned one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Trust:
-    """Which server certificates are good: the one pinned, or what ``ca_pem`` (None: the system's CAs) vouches for.
-
-    A pin may also be a CA's certificate, as LXD's ``servercerts/`` allow: then what it signed is good as well.
-    """
-
-    pin_pem: str | None = None
-    ca_pem: str | None = None
-    credentials: Credentials | None = field(default=None, repr=False)
-    _contexts: dict[str, ssl.SSLContext] = field(default_factory=dict, repr=False, compare=False)
-
-    @property
-    def pin(self) -> str:
-        """sha256 of the pinned certificate's DER form, in hex; empty if none is pinned.
-
-        Raises:
-            InvalidRequest: it isn't PEM.
-        """
-        return fingerprint_of_pem(self.pin_pem) if self.pin_pem else ""
-
-    def context(self, kind: str) -> ssl.SSLContext:
-        """``kind``: ``pinned`` (the caller compares), ``home`` (the remote's own origin) or ``elsewhere``.
-
-        Raises:
-            InvalidRequest: a certificate or key of the user's that can't be read.
-        """
-        if kind not in self._contexts:
-            try:
-                self._contexts[kind] = self._build(kind)
-            except (ssl.SSLError, OSError, ValueError) as exc:
-                raise InvalidRequest(f"Can't use the certificates given for this remote: {_reason(exc)}") from exc
-        return self._contexts[kind]
-
-    def _build(self, kind: str) -> ssl.SSLContext:
-        client = self.credentials.client if self.credentials and kind != "elsewhere" else None
-        context = client_context(
-            client.certificate_pem if client else None, client.key_pem if client else None, verify=False
-        )
-        if kind == "pinned":
-            return context
-        context.verify_mode = ssl.CERT_REQUIRED
-        context.check_hostname = True
-        vouching = self.ca_pem or (self.credentials.ca_pem if self.credentials else "")
-        if kind == "home" and self.pin_pem:
-            vouching = self.pin_pem
-        if vouching:
-            context.load_verify_locations(cadata=vouching)
-        else:
-            context.load_default_certs(ssl.Purpose.SERVER_AUTH)
-        return context
 
 
 class _Tracked:
@@ -173,7 +109,7 @@ class Response:
         try:
             return self._raw.read1(self._piece, decode_content=False)
         except (HTTPError, OSError, ValueError) as exc:
-            raise ConnectionFailed(_reason(exc)) from exc
+            raise ConnectionFailed(reason_of(exc)) from exc
 
     def close(self) -> None:
         with suppress(HTTPError, OSError):
@@ -255,7 +191,7 @@ class Http:
             try:
                 raw = self._send(method, url, headers)
             except _OtherCertificate:
-                if self._pin_is_ca or not _is_ca(self._trust.pin_pem or ""):
+                if self._pin_is_ca or not pin_is_ca(self._trust.pin_pem or ""):
                     raise
                 self._pin_is_ca = True
                 self._pools.pop(url.origin).close()
@@ -312,12 +248,15 @@ class Http:
             inner = exc.args[0] if exc.args else exc
             if isinstance(inner, ssl.SSLCertVerificationError):
                 return Untrusted(f"{where}: its certificate isn't trusted: {inner.verify_message}")
-            return ConnectionFailed(f"{where}: {_reason(exc)}")
-        return ConnectionFailed(f"{where}: {_reason(exc)}")
+            return ConnectionFailed(f"{where}: {reason_of(exc)}")
+        return ConnectionFailed(f"{where}: {reason_of(exc)}")
 
     @contextmanager
     def watching(self, cancelled: Cancelled) -> Iterator[None]:
         """Within it, ``cancelled()`` turning true ends a wait for the network at once."""
+        if cancelled is never:
+            yield
+            return
         done = threading.Event()
 
         def watch() -> None:
@@ -352,41 +291,3 @@ class Http:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _is_ca(pem: str) -> bool:
-    from cryptography import x509
-
-    try:
-        certificate = x509.load_pem_x509_certificate(pem.encode())
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (ValueError, x509.ExtensionNotFound):
-        return False
-
-
-def _reason(exc: BaseException) -> str:
-    """In a few words, without addresses of objects and without URLs (a query may hold a secret)."""
-    inner: BaseException = exc
-    for _ in range(6):
-        below = inner.__cause__ or next((arg for arg in inner.args if isinstance(arg, BaseException)), None)
-        if below is None or isinstance(inner, ssl.SSLError):
-            break
-        inner = below
-    if isinstance(exc, NameResolutionError) or isinstance(inner, socket.gaierror):
-        return "no such host"
-    if isinstance(exc, ConnectTimeoutError) and not isinstance(exc, NewConnectionError):
-        return "timed out"
-    if isinstance(exc, ReadTimeoutError | Urllib3Timeout) or isinstance(inner, TimeoutError):
-        return "no answer in time"
-    if isinstance(inner, ssl.SSLError) and inner.reason:
-        return f"TLS: {inner.reason.replace('_', ' ').lower()}"
-    if isinstance(inner, OSError) and inner.strerror:
-        return inner.strerror.lower()
-    words = type(inner).__name__
-    return {
-        "IncompleteRead": "cut off in the middle",
-        "RemoteDisconnected": "closed without an answer",
-        "BadStatusLine": "the answer is not HTTP",
-        "LineTooLong": "a line of its answer is too long",
-        "InvalidChunkLength": "cut off in the middle",
-    }.get(words, words)

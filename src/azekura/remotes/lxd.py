@@ -22,10 +22,11 @@ from azekura.model.fingerprint import Fingerprint, is_prefix
 from azekura.model.image import EPOCH, ImageType
 from azekura.model.source import Protocol
 from azekura.remotes import download, port
-from azekura.remotes.http import Http, Response, Trust
+from azekura.remotes.http import Http, Response
 from azekura.remotes.multipart import MultipartParser, boundary_of
 from azekura.remotes.policy import DOCUMENT_RETRIES, DownloadPolicy
 from azekura.remotes.targets import FileTarget, MemoryTarget
+from azekura.remotes.trust import Trust
 from azekura.remotes.urls import Url
 from azekura.wire.times import parse_time
 
@@ -118,7 +119,7 @@ class LxdServer:
         target = MemoryTarget(limit)
         urls = [self._url(base, path, query) for base in self._bases]
         retries = min(self._policy.retries, DOCUMENT_RETRIES)
-        download.fetch(http, urls, target, cancelled=bool, accept="gzip", refused=_refused, retries=retries)
+        download.fetch(http, urls, target, cancelled=port.never, accept="gzip", refused=_refused, retries=retries)
         try:
             envelope = json.loads(target.body)
         except (ValueError, RecursionError) as exc:
@@ -237,7 +238,7 @@ class _ExportTarget:
             size=size,
             fingerprint=self._whole,
         )
-        self._file.start(self._shown)
+        self._file.start(self._shown, self._image.size - self._earlier if self._earlier and self._image.size else None)
 
     def part_begins(self, name: str, filename: str) -> None:  # noqa: ARG002 - a name from a header opens nothing
         self._start(name)  # type: ignore[arg-type]

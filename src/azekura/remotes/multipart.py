@@ -123,8 +123,7 @@ class MultipartParser:
         self._names.append(name)
         self._state = "body"
         self._reader.part_begins(name, filename[1].decode("utf-8", "replace") if filename else "")
-        # an empty body's delimiter begins with the line end that closes the headers
-        return data[end + 2 :] if data.startswith(self._delimiter, end + 2) else data[end + 4 :]
+        return data[end + 4 :]
 
     def _body(self, data: bytes) -> bytes:
         at = data.find(self._delimiter)

@@ -9,9 +9,9 @@ from azekura import __version__
 from azekura.errors import InvalidRequest
 from azekura.model.source import Protocol
 from azekura.remotes.credentials import Basic, Credentials
-from azekura.remotes.http import Trust
 from azekura.remotes.policy import DownloadPolicy, SigningPolicy
 from azekura.remotes.port import ImageServer
+from azekura.remotes.trust import Trust
 from azekura.remotes.urls import Url, split_userinfo
 
 

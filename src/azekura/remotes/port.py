@@ -36,6 +36,12 @@ Progress = Callable[[str, int, "int | None"], None]
 Cancelled = Callable[[], bool]
 """Asked often, also from another thread of ours while the network is silent: it must be quick and thread-safe."""
 
+
+def never() -> bool:
+    """A ``cancelled`` for what nobody will cancel."""
+    return False
+
+
 BaseRootfs = Callable[[str], "Path | None"]
 """From the fingerprint of an image to the path of its rootfs file, if that is here and may be read; for deltas."""
 

@@ -19,11 +19,12 @@ from azekura.model.source import Protocol
 from azekura.remotes import delta, port
 from azekura.remotes.document_cache import DocumentCache
 from azekura.remotes.download import Target, fetch
-from azekura.remotes.http import Http, Trust
+from azekura.remotes.http import Http
 from azekura.remotes.policy import DownloadPolicy, SigningPolicy
 from azekura.remotes.stream_catalog import DAMAGED, StreamCatalog
 from azekura.remotes.stream_documents import StreamDocuments
 from azekura.remotes.targets import FileTarget
+from azekura.remotes.trust import Trust
 from azekura.remotes.urls import Url
 from azekura.wire.simplestreams_images import Unusable
 

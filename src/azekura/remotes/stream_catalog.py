@@ -1,8 +1,8 @@
 """A stream's products, ready to be asked for by alias: made once per state of the stream, kept as a SQLite file.
 
 Reading all of a stream of 3,000 products takes seconds; an alias concerns one or a few of them. So products are kept
-unread, beside a table of their names, and a question reads the products that it concerns. The file's name is the hash of
-what it was made from, so it is never out of date; it can be deleted at any time.
+unread, beside a table of their names, and a question reads the products that it concerns. The file's name is the hash
+of what it was made from, so it is never out of date; it can be deleted at any time.
 """
 
 from __future__ import annotations
@@ -157,11 +157,7 @@ class StreamCatalog:
         """Images of these products; None: of all."""
         shared = {number: json.loads(raw) for number, raw in self._database.execute("SELECT id, shared FROM document")}
         return images_of_products(
-            (
-                (name, product_from_json(raw, shared[document]))
-                for document, name, raw in self._rows(products)
-                if isinstance(raw, dict)
-            ),
+            ((name, product_from_json(raw, shared[document])) for document, name, raw in self._rows(products)),
             strip_prefix=self._strip,
         )
 

@@ -12,14 +12,22 @@ from typing import TypeVar
 
 from azekura.errors import BadAnswer, NotFound, RemoteError
 from azekura.remotes import download
+from azekura.remotes.coding import gunzipped
 from azekura.remotes.document_cache import DocumentCache, Kept
 from azekura.remotes.http import Http
 from azekura.remotes.policy import DOCUMENT_RETRIES, SignatureRule, SigningPolicy
+from azekura.remotes.port import never
 from azekura.remotes.signing import verified
 from azekura.remotes.stream_catalog import DAMAGED
 from azekura.remotes.targets import MemoryTarget
 from azekura.remotes.urls import Url
-from azekura.wire.simplestreams import IMAGE_DOWNLOADS, RawProducts, StreamIndex, index_from_json, raw_products_from_json
+from azekura.wire.simplestreams import (
+    IMAGE_DOWNLOADS,
+    RawProducts,
+    StreamIndex,
+    index_from_json,
+    raw_products_from_json,
+)
 
 T = TypeVar("T", StreamIndex, RawProducts)
 INDEX = "streams/v1/index.json"
@@ -120,13 +128,13 @@ class StreamDocuments:
         headers = {"Cache-Control": "no-cache"} if self._anew else kept.conditions() if kept else {}
         retries = 0 if kept else min(self._http.policy.retries, DOCUMENT_RETRIES)
         status = download.fetch(
-            self._http, urls, target, cancelled=bool, headers=headers, accept="gzip", retries=retries
+            self._http, urls, target, cancelled=never, headers=headers, accept="gzip", retries=retries
         )
         if status == 304:
             if kept is None:
                 raise BadAnswer(f"{urls[0].shown} answers 'not modified' to a question that did not ask for it")
             return Document(path, kept.sha256)
-        body = download.gunzipped(target.body, limit, urls[0].shown)
+        body = gunzipped(target.body, limit, urls[0].shown)
         if signed:
             body = verified(body, self._signing.keys, urls[0].shown)
         try:

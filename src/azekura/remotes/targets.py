@@ -35,7 +35,8 @@ class FileTarget:
         self._sha256 = sha256
         self._earlier = fingerprint
         self._writer: PartWriter | None = None
-        self._shown = role
+        self._shown: str = role
+        self._total = size
         self._reset()
 
     def _reset(self) -> None:
@@ -44,14 +45,20 @@ class FileTarget:
         self.fingerprint = self._earlier.copy() if self._earlier is not None else None
 
     def begin(self, response: Response) -> None:
-        self.start(response.url.shown)
+        length = response.header("Content-Length")
+        coded = response.header("Content-Encoding")
+        self.start(response.url.shown, int(length) if length.isdigit() and not coded else None)
 
-    def start(self, shown: str) -> None:
-        """As :meth:`begin`, for a file that is part of a larger body; ``shown`` says which in messages."""
-        self._shown = shown  # type: ignore[assignment]
+    def start(self, shown: str, total: int | None = None) -> None:
+        """As :meth:`begin`, for a file that is part of a larger body.
+
+        ``shown`` says which in messages; ``total`` is its likely length, for the progress alone.
+        """
+        self._shown = shown
+        self._total = self._size if self._size is not None else total
         if self._writer is None:
             self._writer = self._sink.part(self._role, self._size)
-        self._progress(self._role, self.done, self._size)
+        self._progress(self._role, self.done, self._total)
 
     def feed(self, data: bytes) -> None:
         if self.done + len(data) > self._limit:
@@ -64,7 +71,7 @@ class FileTarget:
         assert self._writer is not None
         self._writer.write(data)
         self.done += len(data)
-        self._progress(self._role, self.done, self._size)
+        self._progress(self._role, self.done, self._total)
 
     def restart(self) -> None:
         if self._writer is not None:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Literal
 
 from azekura.errors import InvalidRequest
 from azekura.model.architecture import canonical
@@ -33,9 +34,9 @@ _DELTAS = {"squashfs": "squashfs.vcdiff", "disk-kvm.img": "disk-kvm.img.vcdiff"}
 
 @dataclass(frozen=True, slots=True)
 class StreamFile:
-    """``role``: unified, metadata, rootfs or rootfs.img. ``sha256`` is always announced in a stream."""
+    """``sha256`` is always announced in a stream; ``size`` (bytes) should be."""
 
-    role: str
+    role: Literal["unified", "metadata", "rootfs", "rootfs.img"]
     path: str
     size: int | None
     sha256: str
@@ -138,9 +139,7 @@ def images_of_products(products: Iterable[tuple[str, Product]], *, strip_prefix:
     return StreamImages(tuple(images.values()), tuple(unusable))
 
 
-def _names_won(
-    entry: _Found, taken: set[tuple[str, ImageType, str]], strip_prefix: str
-) -> tuple[list[str], list[str]]:
+def _names_won(entry: _Found, taken: set[tuple[str, ImageType, str]], strip_prefix: str) -> tuple[list[str], list[str]]:
     """The names, short and long, that nothing before ``entry`` has taken."""
     image = entry.image
     won: tuple[list[str], list[str]] = ([], [])
@@ -214,7 +213,7 @@ def _candidates(
         if problem:
             unusable.append(Unusable(name, serial, problem))
             continue
-        role = "rootfs" if kind is ImageType.CONTAINER else "rootfs.img"
+        role: Literal["rootfs", "rootfs.img"] = "rootfs" if kind is ImageType.CONTAINER else "rootfs.img"
         yield (
             root.ftype,
             fingerprint,

@@ -329,7 +329,9 @@ def test_one_question_gets_the_same_answer_as_the_whole_list() -> None:
             aliases = ",".join(random_.sample(names, random_.randrange(1, 4)))
             made = tree.product(f"os/{release}", arch=random_.choice(["amd64", "arm64"]), aliases=aliases)
             for serial in random_.sample(["20260101_0000", "20260202_0000", "20260303_0000"], 2):
-                tree.split(made, serial, b"m", squashfs=random_.randbytes(8), disk=random_.choice([None, random_.randbytes(8)]))
+                tree.split(
+                    made, serial, b"m", squashfs=random_.randbytes(8), disk=random_.choice([None, random_.randbytes(8)])
+                )
         found = catalog(tree)
         listed = {image.known_fingerprint: image for image in found.images(NATIVE)}
         for fingerprint, image in listed.items():
