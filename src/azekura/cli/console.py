@@ -63,9 +63,10 @@ def attach(server: Server, name: str, kind: str) -> int:
     fds = (operation.record.get("metadata") or {}).get("fds") or {}
     print("To detach from the console, press: <ctrl>+a q\r", flush=True)
     with raw(0):
-        control = Control(server.websocket(f"{operation.path}/websocket", {"secret": fds["control"]}))
-        control.follow_window()
-        console = server.websocket(f"{operation.path}/websocket", {"secret": fds["0"]})
+        channel, console = server.websockets(
+            f"{operation.path}/websocket", [{"secret": fds["control"]}, {"secret": fds["0"]}]
+        )
+        Control(channel).follow_window()
         output = start(pump_out, console, 1)
         start(_keys, console)
         output.join()

@@ -9,13 +9,13 @@ import sys
 from azekura.cli.command import MANY, TEXT, TEXTS, UNSIGNED, Command, Flag
 from azekura.cli.instance import path_of
 from azekura.cli.streams import Control, pump_in, pump_out, start
+from azekura.cli.terminal import raw
 from azekura.errors import AzekuraError, InvalidRequest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from azekura.cli.invocation import Invocation
     from azekura.client.envelope import Record
-    from azekura.client.websocket import WebSocket
 
 FORWARDED = (
     signal.SIGHUP,
@@ -59,36 +59,32 @@ def run(call: Invocation) -> int:
         "group": options.number("group"),
         "cwd": options.text("cwd"),
     }
-    from azekura.cli.terminal import raw
-
     operation = server.start("POST", f"{path_of(name)}/exec", order)
     fds = (operation.record.get("metadata") or {}).get("fds") or {}
 
-    def attach(number: str) -> WebSocket:
-        return server.websocket(f"{operation.path}/websocket", {"secret": fds[number]})
-
-    with raw(0 if interactive and stdin_is_terminal else None):
-        control = Control(attach("control"))
-        control.forward(FORWARDED)
-        if interactive:
-            control.follow_window()
-            console = attach("0")
-            outputs = [start(pump_out, console, 1)]
-            start(pump_in, 0, console)
-        else:
-            stdin, stdout, stderr = attach("0"), attach("1"), attach("2")
-            outputs = [start(pump_out, stdout, 1), start(pump_out, stderr, 2)]
-            start(pump_in, os.open(os.devnull, os.O_RDONLY) if options.switch("disable-stdin") else 0, stdin)
-        for output in outputs:
-            output.join()
-        try:
+    names = ["control", "0"] if interactive else ["control", "0", "1", "2"]
+    try:
+        with raw(0 if interactive and stdin_is_terminal else None):
+            channels = server.websockets(f"{operation.path}/websocket", [{"secret": fds[name]} for name in names])
+            control = Control(channels[0])
+            control.forward(FORWARDED)
+            if interactive:
+                control.follow_window()
+                outputs = [start(pump_out, channels[1], 1)]
+                start(pump_in, 0, channels[1])
+            else:
+                outputs = [start(pump_out, channels[2], 1), start(pump_out, channels[3], 2)]
+                stdin = os.open(os.devnull, os.O_RDONLY) if options.switch("disable-stdin") else 0
+                start(pump_in, stdin, channels[1])
+            for output in outputs:
+                output.join()
             record = operation.wait()
-        except AzekuraError as exc:
-            code = _code_for(str(exc))
-            if code is None:
-                raise
-            sys.stderr.write(f"Error: {exc}\n")
-            return code
+    except AzekuraError as exc:
+        code = _code_for(str(exc))
+        if code is None:
+            raise
+        sys.stderr.write(f"Error: {exc}\n")
+        return code
     return int((record.get("metadata") or {}).get("return", 0))
 
 

@@ -30,7 +30,7 @@ def run(call: Invocation) -> None:
     data = options.text("data")
     if data == "-":
         data = sys.stdin.buffer.read().decode(errors="surrogateescape")
-    body = bytes_body(data.encode("utf-8", "surrogateescape")) if options.given("data") else None
+    body = bytes_body(_as_json(data).encode("utf-8", "surrogateescape")) if options.given("data") else None
     envelope, _ = server.envelope(options.text("request"), path, body=body)
     if options.switch("wait") and envelope["type"] == "async":
         from azekura.client.operations import Operation
@@ -40,6 +40,15 @@ def run(call: Invocation) -> None:
         _show({key: envelope.get(key) for key in _ENVELOPE}, sort=False)
     elif envelope.get("metadata") not in (None, {}):
         _show(envelope["metadata"], sort=True)
+
+
+def _as_json(text: str) -> str:
+    """What is no JSON is sent as a text in JSON."""
+    try:
+        json.loads(text)
+    except ValueError:
+        return json.dumps(text)
+    return text
 
 
 def _show(value: Any, *, sort: bool) -> None:

@@ -74,7 +74,7 @@ class Server:
         full = path if path.startswith("/") else f"/1.0/{path}" if path else "/1.0"
         if query:
             full = with_query(full, query)
-        if self.project and "project=" not in full:
+        if self.project and "project=" not in full and "all-projects=" not in full:
             full = with_query(full, {"project": self.project})
         return full
 
@@ -191,10 +191,15 @@ class Server:
 
     def websocket(self, path: str, query: Query | None = None) -> WebSocket:
         """Open a websocket at ``path``."""
+        return self.websockets(path, [query or {}])[0]
+
+    def websockets(self, path: str, queries: list[Query]) -> list[WebSocket]:
+        """Open several websockets of one path, all at once."""
         from azekura.client.websocket import Refused, WebSocket
 
+        addresses = [self.address(path, query) for query in queries]
         try:
-            return WebSocket.connect(self.transport, self.address(path, query), self._headers)
+            return WebSocket.connect(self.transport, addresses, self._headers)
         except Refused as exc:
             try:
                 open_envelope(exc.answer.status, exc.answer.read(ANSWER_LIMIT))

@@ -21,12 +21,57 @@ MESSAGE_LIMIT = 64 << 20  # bytes; a server has no reason to send more at once
 RECEIVE = 256 * 1024
 
 
+_MAGIC = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # the RFC's (§1.3)
+
+
+def _sha1(data: bytes) -> bytes:
+    """It proves nothing here but that the server speaks websocket. ``hashlib`` would load OpenSSL for it (4 ms)."""
+    from _sha1 import sha1  # type: ignore[import-not-found]  # part of CPython, without stubs
+
+    digest: bytes = sha1(data, usedforsecurity=False).digest()
+    return digest
+
+
 class Refused(Exception):
     """The server answered the handshake with something else; the answer is the caller's to read and close."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, connection: socket.socket) -> None:
         super().__init__(answer.status)
         self.answer = answer
+        self.connection = connection
+
+
+def _ask(connection: socket.socket, host: str, path: str, headers: dict[str, str]) -> str:
+    """Send the request to switch; returns the key that the answer must fit."""
+    from binascii import b2a_base64
+
+    key = b2a_base64(os.urandom(16), newline=False).decode()
+    fields = {
+        "Host": host,
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Key": key,
+        "Sec-WebSocket-Version": "13",
+        **headers,
+    }
+    try:
+        connection.sendall(request_head("GET", path, fields))
+    except OSError as exc:
+        raise ConnectionFailed(f"The connection to the server broke: {exc.strerror or exc}") from exc
+    return key
+
+
+def _confirm(connection: socket.socket, key: str) -> tuple[socket.socket, bytes]:
+    """Read the answer to :func:`_ask`; returns the connection and what came after the answer."""
+    from binascii import b2a_base64
+
+    answer = SocketAnswer(connection, "GET")
+    if answer.status != 101:
+        raise Refused(answer, connection)
+    digest = _sha1(f"{key}{_MAGIC}".encode())
+    if answer.headers.get("sec-websocket-accept") != b2a_base64(digest, newline=False).decode():
+        raise BadAnswer("The server's websocket handshake is wrong")
+    return answer.detach()
 
 
 class WebSocket:
@@ -39,44 +84,31 @@ class WebSocket:
         self._closed = False
 
     @classmethod
-    def connect(cls, transport: Transport, path: str, headers: dict[str, str]) -> WebSocket:
-        """Open ``path`` and switch protocols.
+    def connect(cls, transport: Transport, paths: list[str], headers: dict[str, str]) -> list[WebSocket]:
+        """Open all ``paths`` and switch protocols. All are asked before the first answer is read.
 
         Raises:
             ConnectionFailed, Forbidden: no connection.
             Refused: an answer other than the switch.
             BadAnswer: a wrong handshake.
         """
-        from base64 import b64encode
-        from hashlib import sha1
-
-        key = b64encode(os.urandom(16)).decode()
-        fields = {
-            "Host": transport.host,
-            "Upgrade": "websocket",
-            "Connection": "Upgrade",
-            "Sec-WebSocket-Key": key,
-            "Sec-WebSocket-Version": "13",
-            **headers,
-        }
-        connection = transport.dial()
+        opened: list[socket.socket] = []
         try:
-            connection.sendall(request_head("GET", path, fields))
-            answer = SocketAnswer(connection, "GET")
-        except OSError as exc:
-            connection.close()
-            raise ConnectionFailed(f"The connection to the server broke: {exc.strerror or exc}") from exc
-        except BaseException:
-            connection.close()
+            keys = []
+            for path in paths:
+                connection = transport.dial()
+                opened.append(connection)
+                keys.append(_ask(connection, transport.host, path, headers))
+            return [cls(*_confirm(connection, key)) for connection, key in zip(opened, keys, strict=True)]
+        except Refused as exc:
+            for connection in opened:
+                if connection is not exc.connection:
+                    connection.close()
             raise
-        if answer.status != 101:
-            raise Refused(answer)
-        # the magic word is the RFC's (§1.3); sha1 proves nothing here but that the server speaks websocket
-        digest = sha1(f"{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11".encode(), usedforsecurity=False).digest()
-        if answer.headers.get("sec-websocket-accept") != b64encode(digest).decode():
-            connection.close()
-            raise BadAnswer("The server's websocket handshake is wrong")
-        return cls(*answer.detach())
+        except BaseException:
+            for connection in opened:
+                connection.close()
+            raise
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -158,7 +190,10 @@ class WebSocket:
                 return None
             opcode, final, payload = frame
             if opcode == PING:
-                self._send(PONG, payload)
+                try:
+                    self._send(PONG, payload)
+                except ConnectionFailed:
+                    pass  # the other side has gone, but what it sent before is still to be read
                 continue
             if opcode == PONG:
                 continue

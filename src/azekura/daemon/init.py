@@ -61,6 +61,11 @@ def automatic(server: Server, folder: StateFolder, options: argparse.Namespace) 
     if driver is None:
         support = probe(folder.pools)
         driver = support.best
+        if driver is None:
+            print("No storage pool was made: this server keeps images and runs no containers")
+            for reason in support.reasons:
+                print(f"  {reason}")
+            return preseed
         print(f"Storage driver: {driver}")
         for reason in support.reasons:
             print(f"  {reason}")
@@ -76,7 +81,8 @@ def _ask(server: Server, folder: StateFolder) -> int:
     support = probe(folder.pools)
     for reason in support.reasons:
         print(f"  {reason}")
-    driver = input(f"Storage driver (overlay, btrfs, dir) [default={support.best}]: ").strip() or support.best
+    best = support.best or "dir"
+    driver = input(f"Storage driver (overlay, btrfs, dir) [default={best}]: ").strip() or best
     address = input("Address to listen on for other machines, empty for none [default=]: ").strip()
     preseed: dict[str, Any] = {"config": {"core.https_address": address} if address else {}}
     if not server.get("storage-pools"):

@@ -107,4 +107,4 @@ class DirectServer:
             download.fetch(http, [url], target, cancelled=cancelled, size=file.size, hashed=True)
 
     def _open(self) -> Http:
-        return Http(self._entry.origin, self._trust, self._policy, self._user_agent, roam=False)
+        return Http((self._entry.origin,), self._trust, self._policy, self._user_agent, roam=False)

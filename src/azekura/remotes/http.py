@@ -125,10 +125,11 @@ class Response:
 class Http:
     """Connections to one remote, and to where it redirects. One thread uses it; close it, or use it in ``with``.
 
-    ``roam`` says whether a redirect may leave the origin when there is no allow-list.
+    ``home`` is the remote's origin, or the origins of one server's several addresses: pin and credentials are theirs.
+    ``roam`` says whether a redirect may leave them when there is no allow-list.
     """
 
-    def __init__(self, home: Origin, trust: Trust, policy: DownloadPolicy, user_agent: str, *, roam: bool) -> None:
+    def __init__(self, home: tuple[Origin, ...], trust: Trust, policy: DownloadPolicy, user_agent: str, *, roam: bool) -> None:
         self.home = home
         self.policy = policy
         self._trust = trust
@@ -147,15 +148,15 @@ class Http:
             BadAnswer: it would leave HTTPS.
         """
         if secure and origin.scheme != "https":
-            raise BadAnswer(f"{self.home} leads from HTTPS to plain HTTP ({origin}), which is not followed")
+            raise BadAnswer(f"{self.home[0]} leads from HTTPS to plain HTTP ({origin}), which is not followed")
         if self.policy.allow_host is not None:
             if not self.policy.allow_host(origin.host):
                 raise Forbidden(
                     f"Images may not be fetched from {origin.host}: it is not on this server's list of allowed hosts"
                 )
-        elif origin != self.home and not self._roam:
+        elif origin not in self.home and not self._roam:
             raise Forbidden(
-                f"{self.home} leads to another server ({origin}), which is not allowed for it",
+                f"{self.home[0]} leads to another server ({origin}), which is not allowed for it",
                 hint="an administrator can put that host on the list of allowed hosts",
             )
 
@@ -185,7 +186,7 @@ class Http:
         headers.setdefault("Accept-Encoding", "identity")
         headers["User-Agent"] = self._user_agent
         authorization = self._trust.credentials.authorization if self._trust.credentials else None
-        if authorization and url.origin == self.home and url.origin.scheme == "https":
+        if authorization and url.origin in self.home and url.origin.scheme == "https":
             headers["Authorization"] = authorization.header()
         try:
             try:
@@ -220,8 +221,8 @@ class Http:
         if origin.scheme == "http":
             pool = _PlainPool(origin.host, origin.port, timeout=timeout, maxsize=1, live=self._live)
         else:
-            pin = self._trust.pin if origin == self.home and not self._pin_is_ca else ""
-            kind = "pinned" if pin else "home" if origin == self.home else "elsewhere"
+            pin = self._trust.pin if origin in self.home and not self._pin_is_ca else ""
+            kind = "pinned" if pin else "home" if origin in self.home else "elsewhere"
             pool = _TlsPool(
                 origin.host,
                 origin.port,

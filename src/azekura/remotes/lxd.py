@@ -110,7 +110,8 @@ class LxdServer:
             download.fetch(http, urls, target, cancelled=cancelled, refused=_refused)
 
     def _open(self) -> Http:
-        return Http(self._bases[0].origin, self._trust, self._policy, self._user_agent, roam=True)
+        origins = tuple(base.origin for base in self._bases)
+        return Http(origins, self._trust, self._policy, self._user_agent, roam=True)
 
     def _url(self, base: Url, path: str, query: Mapping[str, str]) -> Url:
         return Url(base.origin, f"{base.path.rstrip('/')}/1.0/{path}", urlencode({**query, **self._query}))

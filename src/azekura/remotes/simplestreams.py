@@ -108,7 +108,7 @@ class SimplestreamsServer:
             return None
 
     def _open(self) -> Http:
-        return Http(self._bases[0].origin, self._trust, self._policy, self._user_agent, roam=True)
+        return Http((self._bases[0].origin,), self._trust, self._policy, self._user_agent, roam=True)
 
     def _ask(self, question: Callable[[StreamCatalog], T], *, anew: bool = False) -> T:
         with self._open() as http:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import re
-import shutil
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
@@ -85,15 +84,13 @@ class Pools:
             with self._catalog.read() as tx:
                 if any(known.name == pool.name for known in tx.pools.list()):
                     raise AlreadyExists("storage pool", pool.name, message=f"Storage pool {pool.name} already exists")
-            path = self._folder.pools / pool.name
             driver = self._driver(pool)
+            driver.create()  # leaves nothing behind when it fails
             try:
-                driver.create()
                 with self._catalog.write() as tx:
                     tx.pools.create(pool)
             except BaseException:
                 driver.destroy()
-                shutil.rmtree(path, ignore_errors=True)
                 raise
             self._drivers[pool.name] = driver
 

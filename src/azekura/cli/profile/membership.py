@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from azekura.cli.command import Command
 from azekura.cli.owners import INSTANCES
-from azekura.client.address import quote
 from azekura.errors import InvalidRequest
 
 TYPE_CHECKING = False
@@ -27,8 +26,6 @@ def assign(call: Invocation) -> None:
     if not name:
         raise InvalidRequest("Missing instance name")
     profiles = [profile for profile in call.arguments[1].split(",") if profile]
-    for profile in profiles:
-        server.get(f"profiles/{quote(profile)}")
     record, etag = INSTANCES.fetch(server, name)
     record["profiles"] = profiles
     INSTANCES.save(server, name, record, etag)

@@ -17,7 +17,6 @@ from azekura.services.images.removal import purge_image
 from azekura.services.images.staging import Staged, Staging
 from azekura.wire.times import parse_time
 
-
 ARRIVAL_LIMIT = timedelta(hours=1)  # longer than any commit takes
 
 

@@ -6,7 +6,7 @@ import contextlib
 from datetime import timedelta
 
 from azekura.catalog import Transaction
-from azekura.errors import NotFound
+from azekura.errors import InUse, NotFound
 from azekura.model.fingerprint import Fingerprint
 from azekura.model.image import Image
 from azekura.services.depot import Depot
@@ -112,5 +112,6 @@ def collect_trees(depot: Depot) -> None:
         used = {driver.volume_image(volume) for volume in driver.volumes()}
         for fingerprint in driver.images():
             if fingerprint not in known and fingerprint not in used:
-                with depot.image_locks.hold(fingerprint):
+                # a snapshot may stand on it, which the driver knows
+                with depot.image_locks.hold(fingerprint), contextlib.suppress(InUse):
                     driver.remove_image(fingerprint)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from azekura.errors import NotFound, StorageFailed
+import logging
+
+from azekura.errors import NotFound, StorageFailed, Unsupported
 from azekura.formats.confined import ConfinedScan, unpack_squashfs_confined
 from azekura.formats.magic import Container, sniff
 from azekura.formats.scan import Limits
@@ -14,6 +16,8 @@ from azekura.services.depot import Depot
 from azekura.services.images.staging import mounts_squashfs
 from azekura.services.operations import Running
 from azekura.storage.port import StorageDriver
+
+log = logging.getLogger("azekura.trees")
 
 BASE_BLOB = "volatile.base_blob"  # the file an instance's image can be made from again; held by a blob reference
 
@@ -66,8 +70,11 @@ def _fill(
         raw.seek(0)
         if sniff(head).container is Container.SQUASHFS and path is not None:
             if mounts_squashfs(depot, driver, origin):
-                driver.adopt_squashfs(fingerprint, path)
-                return
+                try:
+                    driver.adopt_squashfs(fingerprint, path)
+                    return
+                except Unsupported as exc:  # a compressor this kernel was built without
+                    log.info("%s; it is unpacked instead", exc)
             with driver.fill_image() as fill:
                 unpack_squashfs_confined(path, fill.path, Limits())
                 fill.commit(fingerprint)
