@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from tests.fakes.fault_server import FaultServer
 from tests.fakes.image_server import ImageServerFake, Stored
-from tests.fakes.memory_sink import MemorySink
+from tests.fakes.memory_sink import HashingMemorySink, HashingPart, MemorySink
 from tests.fakes.real_lxd import RealLxd, tiny_image
 from tests.fakes.remote_settings import bring, quick
 from tests.fakes.streams_tree import StreamsTree
 from tests.fakes.tls_identity import Identity, make_identity
 
-from azekura.errors import Ambiguous, Cancelled, NotFound, Unsupported
+from azekura.errors import Ambiguous, Cancelled, FingerprintMismatch, NotFound, Unsupported
 from azekura.model.source import Protocol
 from azekura.remotes import open_server
 from azekura.remotes.port import ImageServer
@@ -39,7 +39,7 @@ class Offer:
 
 
 SPLIT = {"metadata": random.Random(5).randbytes(3_000), "rootfs": random.Random(6).randbytes(150_000)}
-UNIFIED = {"unified": random.Random(7).randbytes(120_000)}
+UNIFIED = {"unified": random.Random(7).randbytes(420_000)}
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +137,26 @@ def test_what_is_downloaded_is_what_was_announced(offer: Offer) -> None:
         assert sink.fingerprint == image.known_fingerprint
         if image.size:
             assert image.size == sum(map(len, parts.values()))
+
+
+def test_a_sink_that_hashes_by_itself_is_asked(offer: Offer) -> None:
+    for alias, parts in offer.images.items():
+        image = offer.server.resolve(alias, type=None, architectures=NATIVE)
+        sink = HashingMemorySink()
+        offer.server.download(image, sink, progress=lambda *_: None, cancelled=lambda: False)
+        assert {role: bytes(part.data) for role, part in sink.parts.items()} == parts
+
+        class Wrong(HashingMemorySink):
+            def part(self, role: str, size: int | None) -> HashingPart:
+                part = super().part(role, size)
+                part.received_sha256 = lambda: "0" * 64  # type: ignore[method-assign]
+                return part
+
+            def received_fingerprint(self) -> str:
+                return "0" * 64
+
+        with pytest.raises(FingerprintMismatch):
+            offer.server.download(image, Wrong(), progress=lambda *_: None, cancelled=lambda: False)
 
 
 def test_progress_ends_at_each_files_full_length(offer: Offer) -> None:

@@ -45,3 +45,24 @@ class MemorySink:
             if role in self.parts:
                 total.update(self.parts[role].data)
         return total.hexdigest()
+
+
+class HashingPart(MemoryPart):
+    """Implements ``azekura.remotes.port.HashingWriter``."""
+
+    def received_sha256(self) -> str:
+        return hashlib.sha256(self.data).hexdigest()
+
+
+class HashingMemorySink:
+    """Implements ``azekura.remotes.port.HashingSink``."""
+
+    def __init__(self) -> None:
+        self.parts: dict[str, HashingPart] = {}
+
+    def part(self, role: str, size: int | None) -> HashingPart:
+        self.parts[role] = HashingPart()
+        return self.parts[role]
+
+    def received_fingerprint(self) -> str:
+        return hashlib.sha256(b"".join(bytes(part.data) for part in self.parts.values())).hexdigest()

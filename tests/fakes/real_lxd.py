@@ -86,7 +86,7 @@ class RealLxd:
 def tiny_image(folder: Path, *, split: bool) -> dict[str, bytes]:
     """A valid image with nothing useful in it, in files named for their roles; returns role → bytes."""
     folder.mkdir(parents=True)
-    noise = random.Random(str(folder.name)).randbytes(200_000)
+    noise = random.Random(str(folder.name)).randbytes(400_000)
     metadata = b"architecture: x86_64\ncreation_date: 1767225600\nproperties: {os: Tiny, release: '1'}\n"
     parts = (
         {"metadata": _tar({"metadata.yaml": metadata}), "rootfs": _tar({"etc/hostname": b"tiny\n", "noise": noise})}

@@ -30,6 +30,7 @@ from azekura.remotes.urls import Origin, Url
 _REDIRECTS = (301, 302, 303, 307, 308)
 _TLS_PIECE = 16 * 1024  # one TLS record: Python's ssl never returns more at once, and a larger buffer only costs
 _PLAIN_PIECE = 128 * 1024
+_JOINED = 128 * 1024
 
 
 class Untrusted(ConnectionFailed):
@@ -44,6 +45,7 @@ class _Tracked:
     """Lets another thread end what this connection waits for."""
 
     sock: Any
+    is_verified: bool
     live: weakref.WeakSet[socket.socket]
     pin: str = ""
 
@@ -52,6 +54,8 @@ class _Tracked:
         self.live.add(self.sock)
         if self.pin and hashlib.sha256(self.sock.getpeercert(binary_form=True)).hexdigest() != self.pin:
             raise _OtherCertificate("not the pinned certificate")
+        # the library would warn of a chain that nobody verified; the very certificate is more than a chain
+        self.is_verified = True
 
 
 class _Plain(_Tracked, HTTPConnection):
@@ -74,11 +78,6 @@ class _PlainPool(urllib3.HTTPConnectionPool):
 class _TlsPool(urllib3.HTTPSConnectionPool):
     ConnectionCls = _Tls
 
-    def _validate_conn(self, conn: Any) -> None:
-        # the library's would warn that nothing is verified; with a pin our connection class verifies more than a chain
-        if conn.is_closed:
-            conn.connect()
-
 
 class Response:
     """An answer whose body has not been read yet. Close it, or use it as a context manager."""
@@ -86,6 +85,7 @@ class Response:
     def __init__(self, raw: urllib3.BaseHTTPResponse, url: Url, piece: int) -> None:
         self._raw = raw
         self._piece = piece
+        self._broken: Exception | None = None
         self.status = raw.status
         self.url = url
 
@@ -106,10 +106,26 @@ class Response:
         Raises:
             ConnectionFailed: cut off or silent for too long; its message is only the reason.
         """
-        try:
-            return self._raw.read1(self._piece, decode_content=False)
-        except (HTTPError, OSError, ValueError) as exc:
-            raise ConnectionFailed(reason_of(exc)) from exc
+        if self._broken is not None:
+            raise ConnectionFailed(reason_of(self._broken)) from self._broken
+        pieces: list[bytes] = []
+        size = 0
+        # what follows costs by the call, so small pieces are joined; a short one says that no more is here yet
+        while size < _JOINED:
+            try:
+                data = self._raw.read1(self._piece, decode_content=False)
+            except (HTTPError, OSError, ValueError) as exc:
+                if not pieces:
+                    raise ConnectionFailed(reason_of(exc)) from exc
+                self._broken = exc
+                break
+            if not data:
+                break
+            pieces.append(data)
+            size += len(data)
+            if len(data) < self._piece:
+                break
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def close(self) -> None:
         with suppress(HTTPError, OSError):
@@ -129,7 +145,9 @@ class Http:
     ``roam`` says whether a redirect may leave them when there is no allow-list.
     """
 
-    def __init__(self, home: tuple[Origin, ...], trust: Trust, policy: DownloadPolicy, user_agent: str, *, roam: bool) -> None:
+    def __init__(
+        self, home: tuple[Origin, ...], trust: Trust, policy: DownloadPolicy, user_agent: str, *, roam: bool
+    ) -> None:
         self.home = home
         self.policy = policy
         self._trust = trust

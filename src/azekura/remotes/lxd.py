@@ -214,11 +214,14 @@ class _ExportTarget:
         self._sink = sink
         self._progress = progress
         self._limit = image.size or limit
-        self._whole: Any = hashlib.sha256()
+        self._whole = self._new_hash()
         self._file: FileTarget | None = None
         self._parser: MultipartParser | None = None
         self._earlier = 0
         self._shown = ""
+
+    def _new_hash(self) -> Any:
+        return None if isinstance(self._sink, port.HashingSink) else hashlib.sha256()
 
     def begin(self, response: Response) -> None:
         self._shown = response.url.shown
@@ -264,14 +267,16 @@ class _ExportTarget:
             self._file.restart()
         self._file = None
         self._earlier = 0
-        self._whole = hashlib.sha256()
+        self._whole = self._new_hash()
 
     def finish(self) -> None:
         if self._parser is None:
             self.part_ends()
         else:
             self._parser.finish()
-        actual = self._whole.hexdigest()
+        actual = (
+            self._sink.received_fingerprint() if isinstance(self._sink, port.HashingSink) else self._whole.hexdigest()
+        )
         if actual != self._image.known_fingerprint:
             raise FingerprintMismatch(expected=self._image.known_fingerprint, actual=actual)
 
@@ -290,7 +295,9 @@ def _refused(response: Response) -> AzekuraError:
     except (AzekuraError, ValueError, AttributeError, RecursionError):
         said = None
     if not isinstance(said, str) or not said or not said.isprintable():
-        return download.refusal(response)
+        if response.status in (401, 403):
+            return download.refusal(response)
+        return BadAnswer(f"{response.url.shown} does not answer as an LXD server: HTTP status {response.status}")
     said = said[:300]
     match response.status:
         case 401 | 403:

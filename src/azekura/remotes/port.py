@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from azekura.model.fingerprint import Fingerprint
 from azekura.model.image import EPOCH, ImageType
@@ -133,6 +133,22 @@ class ImageSink(Protocol):
 
         The same role again (a transfer that had to begin anew) supersedes what was written for it.
         """
+
+
+@runtime_checkable
+class HashingWriter(PartWriter, Protocol):
+    """A writer that hashes what it takes anyway: its word is taken, and the bytes are hashed once."""
+
+    def received_sha256(self) -> str:
+        """Hex digest of the bytes taken since the start or the last restart."""
+
+
+@runtime_checkable
+class HashingSink(ImageSink, Protocol):
+    """A sink that computes the fingerprint anyway."""
+
+    def received_fingerprint(self) -> str:
+        """sha256 in hex of the unified file, or of metadata followed by rootfs, as far as they have come."""
 
 
 class ImageServer(Protocol):

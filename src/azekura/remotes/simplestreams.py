@@ -143,9 +143,9 @@ class SimplestreamsServer:
         cancelled: port.Cancelled,
         base_rootfs: port.BaseRootfs | None,
     ) -> None:
-        unified = len(image.files) == 1
         # a unified image's fingerprint is its file's own sha256, which is checked anyway
-        whole = None if unified else hashlib.sha256()
+        unified = len(image.files) == 1
+        whole = None if unified or isinstance(sink, port.HashingSink) else hashlib.sha256()
         for file in image.files:
             target = self._target(file, sink, progress, whole)
             if not (
@@ -157,7 +157,16 @@ class SimplestreamsServer:
                     target.restart()
                 self._fetch(http, file.location, target, file.size, cancelled)
             whole = target.fingerprint
-        actual = whole.hexdigest() if whole is not None else image.files[0].sha256 or ""
+        if unified:
+            actual = image.files[0].sha256 or ""
+        else:
+            actual = (
+                sink.received_fingerprint()
+                if isinstance(sink, port.HashingSink)
+                else whole.hexdigest()
+                if whole
+                else ""
+            )
         if actual != image.known_fingerprint:
             raise FingerprintMismatch(expected=image.known_fingerprint, actual=actual)
 

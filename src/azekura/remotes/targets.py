@@ -7,13 +7,14 @@ from typing import Any
 
 from azekura.errors import BadAnswer, FingerprintMismatch
 from azekura.remotes.http import Response
-from azekura.remotes.port import FileRole, ImageSink, PartWriter, Progress
+from azekura.remotes.port import FileRole, HashingWriter, ImageSink, PartWriter, Progress
 
 
 class FileTarget:
     """Hands a file to the sink while it keeps to what was announced for it: no byte more, and its sha256.
 
-    ``fingerprint`` is a running sha256 over the image's earlier files, or None; :attr:`fingerprint` continues it.
+    ``fingerprint`` is a running sha256 over the image's earlier files, or None; :attr:`fingerprint` continues it. A
+    :class:`~azekura.remotes.port.HashingWriter` spares us the hash of the file.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class FileTarget:
 
     def _reset(self) -> None:
         self.done = 0
-        self._hash = hashlib.sha256() if self._sha256 else None
+        self._hash = hashlib.sha256() if self._sha256 and not isinstance(self._writer, HashingWriter) else None
         self.fingerprint = self._earlier.copy() if self._earlier is not None else None
 
     def begin(self, response: Response) -> None:
@@ -58,6 +59,8 @@ class FileTarget:
         self._total = self._size if self._size is not None else total
         if self._writer is None:
             self._writer = self._sink.part(self._role, self._size)
+            if isinstance(self._writer, HashingWriter):
+                self._hash = None
         self._progress(self._role, self.done, self._total)
 
     def feed(self, data: bytes) -> None:
@@ -81,8 +84,13 @@ class FileTarget:
     def finish(self) -> None:
         if self._size is not None and self.done != self._size:
             raise BadAnswer(f"{self._shown} is {self.done} bytes long; {self._size} were announced")
-        actual = self._hash.hexdigest() if self._hash is not None else ""
-        if self._sha256 and actual != self._sha256:
+        if not self._sha256:
+            return
+        if isinstance(self._writer, HashingWriter):
+            actual = self._writer.received_sha256()
+        else:
+            actual = self._hash.hexdigest() if self._hash is not None else ""
+        if actual != self._sha256:
             raise FingerprintMismatch(
                 expected=self._sha256,
                 actual=actual,
