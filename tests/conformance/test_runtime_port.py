@@ -158,6 +158,26 @@ def test_exit_status_is_exact(started: Bench, command: tuple[str, ...], code: in
     assert started.run(*command)[0] == code
 
 
+@pytest.mark.parametrize(
+    ("command", "refusal"),
+    [
+        (("no-such-command",), "not found"),
+        (("/etc/passwd",), "not executable"),
+        (("sh", "-c", "exit 127"), ""),
+        (("sh", "-c", "exit 126"), ""),
+        (("true",), ""),
+    ],
+)
+def test_command_that_never_ran_is_told_from_its_own_exit_code(
+    started: Bench, command: tuple[str, ...], refusal: str
+) -> None:
+    process = started.execute(*command)
+    process.close_stdin()
+    process.wait(10)
+    assert process.refusal == refusal
+    process.close()
+
+
 def test_empty_command_is_refused(started: Bench) -> None:
     for command in ((), ("",), ("echo", "a\0b")):
         with pytest.raises(InvalidRequest):

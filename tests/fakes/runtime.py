@@ -17,7 +17,16 @@ from pathlib import Path
 from azekura.errors import InUse, InvalidRequest, RuntimeFailed
 from azekura.runtime.environment import DEFAULT_PATH, for_command
 from azekura.runtime.network import Address, Interface
-from azekura.runtime.port import ContainerSpec, ContainerState, Event, ExecProcess, ExecRequest, Limits, Watcher
+from azekura.runtime.port import (
+    ContainerSpec,
+    ContainerState,
+    Event,
+    ExecProcess,
+    ExecRequest,
+    Limits,
+    Refusal,
+    Watcher,
+)
 
 LOOPBACK = Interface("lo", "", "", 65536, "up", "loopback", (Address("inet", "127.0.0.1", "8", "local"),))
 
@@ -60,6 +69,10 @@ class HostProcess:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def refusal(self) -> Refusal:
+        return "" if self._missing is None else "not found" if self._missing == 127 else "not executable"
 
     def wait(self, timeout: float | None = None) -> int | None:
         try:

@@ -10,13 +10,14 @@ Three rules hold below, each because a container may be hostile:
 - Nothing is imported once inside: the import would come from the container's own file system.
 - The process isn't dumpable and its program is a sealed copy (see enter.py), so that the container can neither read
   our memory nor overwrite the host's interpreter through ``/proc/PID/exe`` (CVE-2019-5736).
-- All descriptors but 0, 1, 2 are closed before the working directory is set (CVE-2024-21626).
+- All descriptors but 0, 1, 2 and one socket are closed before the working directory is set (CVE-2024-21626).
 
 The keeper stays outside of the container's control groups and pid namespace: a container that is out of processes
 can still be entered, and can't see who did it.
 
 Request: 4 bytes of length, JSON, descriptors (pidfd of init, and stdin, stdout, stderr when there is no terminal).
-Answers: ``P`` + pid (i32) with descriptors (pidfd, and the terminal's master), then ``S`` + wait status (i32);
+Answers: ``P`` + pid (i32) with descriptors (pidfd, and the terminal's master), then ``S`` + wait status (i32) +
+``N`` when the command wasn't found, ``X`` when it couldn't be executed, ``-`` when it was;
 or ``E`` + a sentence.
 """
 
@@ -101,7 +102,7 @@ def _keep(asker: socket.socket) -> NoReturn:
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         request, descriptors = _receive(asker)
-        pid, pidfd, terminal = _enter(request, descriptors, asker)
+        pid, pidfd, terminal, refusals = _enter(request, descriptors, asker)
         try:
             socket.send_fds(asker, [b"P" + struct.pack("=i", pid)], [pidfd] + ([terminal] if terminal >= 0 else []))
         except OSError:  # the asker gave up: nobody would ever own this command
@@ -110,7 +111,7 @@ def _keep(asker: socket.socket) -> NoReturn:
             if descriptor >= 0:
                 os.close(descriptor)
         _pid, status = os.waitpid(pid, 0)
-        asker.sendall(b"S" + struct.pack("=i", status))
+        asker.sendall(b"S" + struct.pack("=i", status) + _refusal(refusals))
     except _Refused as refusal:
         _say(asker, str(refusal))
     except OSError as error:
@@ -118,6 +119,13 @@ def _keep(asker: socket.socket) -> NoReturn:
     except BaseException as error:  # nothing may fall back into the server's loop
         _say(asker, f"The container couldn't be entered: {error!r}")
     os._exit(0)
+
+
+def _refusal(ended: socket.socket) -> bytes:
+    try:
+        return ended.recv(1) or b"-"
+    except ConnectionResetError:  # it was killed before it could begin
+        return b"-"
 
 
 def _say(asker: socket.socket, text: str) -> None:
@@ -139,8 +147,14 @@ def _receive(asker: socket.socket) -> tuple[dict[str, Any], list[int]]:
     return json.loads(body), descriptors
 
 
-def _enter(request: dict[str, Any], descriptors: list[int], asker: socket.socket) -> tuple[int, int, int]:
-    """Go inside and start the command there. Returns (pid on the host, pidfd, terminal's master or -1)."""
+def _enter(
+    request: dict[str, Any], descriptors: list[int], asker: socket.socket
+) -> tuple[int, int, int, socket.socket]:
+    """Go inside and start the command there.
+
+    Returns (pid on the host, pidfd, terminal's master or -1, where the command's process says why it couldn't be
+    executed: at its end when it could).
+    """
     init, pidfd, streams = request["init"], descriptors[0], descriptors[1:]
     status = _read_status(init)
     groups = [_open_group(path, unified=unified) for path, unified in request["groups"]]
@@ -196,8 +210,8 @@ def _enter(request: dict[str, Any], descriptors: list[int], asker: socket.socket
         asker.close()
         os.waitpid(pid, 0)  # if it was frozen meanwhile, this is when it is thawed
         os._exit(0)
-    ours.close()
-    return pid, child, master
+    ours.settimeout(None)
+    return pid, child, master, ours
 
 
 def _read(path: str) -> str:
@@ -337,7 +351,7 @@ def _become(
         keeper.sendall(f"The container couldn't be entered: {text}".encode(errors="replace"))
         os._exit(_NOT_EXECUTABLE)
     try:
-        _execute(request, streams)
+        _execute(request, streams, keeper.fileno())
     except BaseException:
         os._exit(_NOT_EXECUTABLE)
 
@@ -372,12 +386,14 @@ def _load_filter(program: bytes) -> None:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
-def _execute(request: dict[str, Any], streams: list[int]) -> NoReturn:
-    """The last steps, as whoever the command shall be."""
+def _execute(request: dict[str, Any], streams: list[int], keeper: int) -> NoReturn:
+    """The last steps, as whoever the command shall be. ``keeper`` learns of a refusal; execution closes it."""
     high = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, 10) for descriptor in streams]
     for number, descriptor in enumerate(high):
         os.dup2(descriptor, number)
-    os.closerange(3, 1 << 30)
+    if keeper != 3:
+        os.dup2(keeper, 3, inheritable=False)
+    os.closerange(4, 1 << 30)
     try:
         os.chdir(_encode(request["cwd"] or "/root"))
     except OSError:
@@ -399,8 +415,12 @@ def _execute(request: dict[str, Any], streams: list[int]) -> NoReturn:
             continue
         except OSError as error:
             if error.errno == 8:  # ENOEXEC, a script without #!: to the shell, as execvp(3) does
-                os.execve(b"/bin/sh", [b"/bin/sh", path, *arguments[1:]], environment)
+                try:
+                    os.execve(b"/bin/sh", [b"/bin/sh", path, *arguments[1:]], environment)
+                except OSError:
+                    pass
             code = _NOT_EXECUTABLE
+    os.write(3, b"N" if code == _NOT_FOUND else b"X")
     os._exit(code)
 
 

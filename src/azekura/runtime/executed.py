@@ -12,6 +12,10 @@ import termios
 import threading
 import time
 
+from azekura.runtime.port import Refusal
+
+_REFUSALS: dict[bytes, Refusal] = {b"N": "not found", b"X": "not executable"}
+
 
 class Executed:
     """See the port for what the members mean."""
@@ -26,6 +30,7 @@ class Executed:
         self._stdin, self._stdout, self._stderr = streams
         self._lock = threading.Lock()
         self._code: int | None = None
+        self._refusal: Refusal = ""
 
     @property
     def pid(self) -> int:
@@ -51,6 +56,10 @@ class Executed:
     def done_fd(self) -> int:
         return self._keeper.fileno()
 
+    @property
+    def refusal(self) -> Refusal:
+        return self._refusal
+
     def wait(self, timeout: float | None = None) -> int | None:
         end = None if timeout is None else time.monotonic() + timeout
         while True:
@@ -75,12 +84,13 @@ class Executed:
 
     def _read_code(self) -> int:
         try:
-            data = self._keeper.recv(5)
+            data = self._keeper.recv(6)
         except OSError:
             data = b""
-        if len(data) != 5:  # the keeper itself was killed: nobody will ever know
+        if len(data) != 6:  # the keeper itself was killed: nobody will ever know
             return 128 + signal.SIGKILL
-        status = struct.unpack("=i", data[1:])[0]
+        status = struct.unpack("=i", data[1:5])[0]
+        self._refusal = _REFUSALS.get(data[5:], "")
         if os.WIFSIGNALED(status):
             return 128 + os.WTERMSIG(status)
         return os.WEXITSTATUS(status)

@@ -19,6 +19,9 @@ Event = Literal["stopped", "rebooted"]
 
 Watcher = Callable[[str, Event], None]
 
+Refusal = Literal["", "not found", "not executable"]
+"""Why a command never ran: told apart from a command that itself exits with 127 or 126."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -148,6 +151,10 @@ class ExecProcess(Protocol):
     def wait(self, timeout: float | None = None) -> int | None:
         """Its exit status: 0–255 as it gave, 128 + n when signal n ended it, 127 when the command wasn't found,
         126 when it couldn't be executed. None when ``timeout`` seconds passed first."""
+
+    @property
+    def refusal(self) -> Refusal:
+        """Why the command couldn't be executed; empty when it could. Known once :meth:`wait` has given a status."""
 
     def signal(self, number: int) -> None:
         """Send signal ``number`` to the command itself; nothing happens when it has ended."""
