@@ -19,7 +19,7 @@ from azekura.daemon.call import Call, url
 from azekura.daemon.descriptors import readable, writable
 from azekura.errors import AzekuraError, Forbidden, InvalidRequest
 from azekura.model.operation import OperationClass, OperationStatus
-from azekura.runtime.port import ExecProcess, ExecRequest
+from azekura.runtime.port import ExecProcess, ExecRequest, Refusal
 from azekura.services.depot import Depot
 from azekura.services.operations import Running
 
@@ -27,6 +27,11 @@ log = logging.getLogger("azekura.exec")
 
 ATTACH_LIMIT = 5.0  # seconds in which a client must have attached its streams, as in LXD
 READ = 128 * 1024
+REFUSED: Mapping[Refusal, str] = {  # LXD's words
+    "": "",
+    "not found": "Command not found",
+    "not executable": "Command not executable",
+}
 
 
 class _Session:
@@ -141,7 +146,7 @@ class ExecSessions:
         finally:
             for pump in pumps:
                 pump.cancel()
-        await self._finish(call, session, metadata={"return": code})
+        await self._finish(call, session, metadata={"return": code}, error=REFUSED[process.refusal])
 
     async def _finish(
         self, call: Call, session: _Session, *, metadata: Mapping[str, Any] | None = None, error: str = ""

@@ -11,7 +11,8 @@ from typing import Any
 from aiohttp import web
 
 from azekura.daemon.call import Call, started, url
-from azekura.errors import InvalidRequest
+from azekura.daemon.exec_sessions import REFUSED
+from azekura.errors import CommandFailed, InvalidRequest
 from azekura.model.instance import expand_config
 from azekura.runtime.port import ExecProcess, ExecRequest
 from azekura.services.instances.profiles import load_profiles
@@ -92,15 +93,14 @@ def _run(call: Call, name: str, request: ExecRequest, running: Running, *, recor
         ]
         for thread in threads:
             thread.start()
-        code = _wait(process)
+        running.update({"return": _wait(process)})
         for thread in threads:
             thread.join(10)
     finally:
         process.close()
-    result: dict[str, Any] = {"return": code}
-    if record:
-        result["output"] = {fd: url("instances", name, "logs", file.name) for fd, file in files.items()}
-    return result
+    if process.refusal:
+        raise CommandFailed(REFUSED[process.refusal])
+    return {"output": {fd: url("instances", name, "logs", file.name) for fd, file in files.items()}} if record else {}
 
 
 def _wait(process: ExecProcess) -> int:
