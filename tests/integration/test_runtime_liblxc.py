@@ -177,7 +177,9 @@ def test_several_containers_start_at_once(machine: Machine) -> None:
 
     def start(spec: ContainerSpec) -> None:
         try:
-            machine.runtime.start(replace(spec, log=machine.base / spec.name, console_log=machine.base / "console"))
+            machine.runtime.start(
+                replace(spec, log=machine.base / spec.name, console_log=machine.base / f"{spec.name}.console")
+            )
         except RuntimeFailed as failure:
             failures.append(failure)
 
