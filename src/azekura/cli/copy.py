@@ -66,7 +66,7 @@ def _apply_flags(call: Invocation, order: Record) -> None:
         device, comma, pair = text.partition(",")
         key, equals, value = pair.partition("=")
         if not comma or not equals:
-            raise InvalidRequest(f"Bad syntax, expecting <device>,<key>=<value>: {text}")
+            raise InvalidRequest(f"Bad device override syntax, expecting <device>,<key>=<value>: {text}")
         order.setdefault("devices", {}).setdefault(device, {})[key] = value
     if options.switch("no-profiles"):
         order["profiles"] = []

@@ -89,7 +89,8 @@ def _given_record() -> Record:
         decoded = text.decode()
     except UnicodeDecodeError as exc:
         raise InvalidRequest("The standard input is not UTF-8 text") from exc
-    record.update(load(decoded, FIELDS))
+    given = load(decoded, FIELDS)
+    record.update({key: given[key] for key in ("config", "devices", "profiles") if key in given})
     return record
 
 
@@ -98,16 +99,21 @@ def _apply_flags(call: Invocation, order: Record, server: Server) -> None:
     for pair in options.texts("config"):
         key, value = key_value(pair, "Bad key=value pair: %s")
         order["config"][key] = value
+    overrides: dict[str, dict[str, str]] = {}
     for text in options.texts("device"):
         device, comma, pair = text.partition(",")
         key, equals, value = pair.partition("=")
         if not comma or not equals:
-            raise InvalidRequest(f"Bad syntax, expecting <device>,<key>=<value>: {text}")
-        order["devices"].setdefault(device, {})[key] = value
+            raise InvalidRequest(f"Bad device override syntax, expecting <device>,<key>=<value>: {text}")
+        overrides.setdefault(device, {})[key] = value
     if options.switch("no-profiles"):
         order["profiles"] = []
     elif options.texts("profile"):
         order["profiles"] = options.texts("profile")
+    if overrides:
+        inherited = _profile_devices(order, server)
+        for device, changes in overrides.items():
+            order["devices"][device] = {**inherited.get(device, {}), **order["devices"].get(device, {}), **changes}
     if options.switch("ephemeral"):
         order["ephemeral"] = True
     if options.text("network"):
@@ -121,6 +127,14 @@ def _apply_flags(call: Invocation, order: Record, server: Server) -> None:
         order["devices"]["root"] = {"type": "disk", "path": "/", "pool": options.text("storage")}
     order["type"] = "virtual-machine" if options.switch("vm") else "container"
     order["instance_type"] = options.text("type")
+
+
+def _profile_devices(order: Record, server: Server) -> dict[str, dict[str, str]]:
+    """The devices that the instance will have from its profiles: what an override starts from."""
+    devices: dict[str, dict[str, str]] = {}
+    for profile in ["default"] if order["profiles"] is None else order["profiles"]:
+        devices.update(server.get(f"profiles/{quote(profile)}").get("devices") or {})
+    return devices
 
 
 def _attach_network(order: Record, server: Server, name: str) -> None:
@@ -149,15 +163,15 @@ def _source(call: Invocation, server: Server, remote: str, image_remote: str, im
     source_server = call.server(image_remote)
     kind = str(order["type"])
     if image_remote == remote:
-        image_remote, image, elsewhere = _or_a_remote(call, server, image_remote, image, kind)
+        image_remote, image, elsewhere = _or_a_remote(call, server, image_remote, image)
         if elsewhere:
             return _source(call, server, remote, image_remote, image, order)
-        record = server.get(f"images/{quote(dereference(server, image, kind=kind))}")
+        record = server.get(f"images/{quote(dereference(server, image))}")
         _check_kind(record, kind)
         return {"type": "image", "certificate": "", "fingerprint": record["fingerprint"], "allow_inconsistent": False}
     from azekura.cli.image.transfer import remote_source
 
-    fingerprint = dereference(source_server, image, kind=kind)
+    fingerprint = dereference(source_server, image)
     record = source_server.get(f"images/{quote(fingerprint)}")
     _check_kind(record, kind)
     return remote_source(source_server, record, image or DEFAULT_ALIAS, by_alias=fingerprint != image)
@@ -171,13 +185,13 @@ def _check_kind(record: Record, kind: str) -> None:
         raise InvalidRequest(f"Asked for {names[kind]} but image is of type {have}")
 
 
-def _or_a_remote(call: Invocation, server: Server, remote: str, image: str, kind: str) -> tuple[str, str, bool]:
+def _or_a_remote(call: Invocation, server: Server, remote: str, image: str) -> tuple[str, str, bool]:
     """``ubuntu`` or ``ubuntu/22.04`` where no image here is called so, but a remote is: that is what was meant."""
     first, slash, rest = image.partition("/")
     if first not in call.config.remotes or first == remote:
         return remote, image, False
     try:
-        server.get(f"images/{quote(dereference(server, image, kind=kind))}")
+        server.get(f"images/{quote(dereference(server, image))}")
     except NotFound:
         meant = f"{first}:{rest}"
         sys.stderr.write(f"The local image '{image}' couldn't be found, trying '{meant}' instead.\n")

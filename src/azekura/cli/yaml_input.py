@@ -48,9 +48,11 @@ def compose(text: str) -> yaml.Node | None:
     try:
         node: yaml.Node | None = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.MarkedYAMLError as exc:
-        mark = exc.problem_mark or exc.context_mark
-        # the C library's scanner points at the line before, its parser at the one after
-        line = 0 if mark is None else mark.line + (1 if isinstance(exc, yaml.scanner.ScannerError) else 0)
+        marks = [mark.line for mark in (exc.problem_mark, exc.context_mark) if mark is not None]
+        # as Go's library counts: the first line has no number, the scanner's are one further than the parser's
+        line = next((number for number in marks if number), 0)
+        if line and isinstance(exc, yaml.scanner.ScannerError):
+            line += 1
         where = f"line {line}: " if line else ""
         raise InvalidRequest(f"yaml: {where}{exc.problem or 'unknown problem parsing YAML content'}") from exc
     except (yaml.YAMLError, ValueError, RecursionError) as exc:

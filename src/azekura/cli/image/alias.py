@@ -28,8 +28,7 @@ def _alias(call: Invocation) -> tuple[Server, str]:
 
 def create(call: Invocation) -> None:
     server, name = _alias(call)
-    target = dereference(server, call.arguments[1]) if call.arguments[1] else ""
-    server.post("images/aliases", {"name": name, "description": "", "target": target})
+    server.post("images/aliases", {"name": name, "description": "", "target": call.arguments[1]})
 
 
 def delete(call: Invocation) -> None:
@@ -46,7 +45,7 @@ def list_aliases(call: Invocation) -> None:
     arguments = call.arguments
     remote, first = call.split(arguments[0]) if arguments else (call.config.default_remote, "")
     words = ([first] if first else []) + arguments[1:]
-    entries = [entry for entry in _entries(call, remote) if all(_has(entry, word) for word in words)]
+    entries = [entry for entry in _entries(call, remote) if not words or any(_has(entry, word) for word in words)]
     rows = [
         [
             str(entry["name"]),
@@ -121,7 +120,7 @@ COMMANDS = {
         usage="[<remote>:] [<filters>...]",
         maximum=MANY,
         flags=(FORMAT,),
-        description="A filter is a part of an alias or of a fingerprint.",
+        description="A filter is a part of an alias or of a fingerprint; one that fits is enough.",
     ),
     "rename": Command("Rename an alias", rename, usage=f"{_ALIAS} <new-name>", minimum=2, maximum=2),
     "rollback": Command(

@@ -10,7 +10,7 @@ from azekura.cli.image.transfer import addresses, certificate, secret_for, try_e
 from azekura.client.address import encode_query, quote
 from azekura.client.body import FilePiece, FormFile, file_body, form_body
 from azekura.client.download import Sink
-from azekura.errors import BadAnswer, FingerprintMismatch, InvalidRequest
+from azekura.errors import BadAnswer, FingerprintMismatch, InvalidRequest, NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ def run(call: Invocation) -> None:
             fingerprint = str(image["fingerprint"])
             wishes["alias"] = name if found != name else ""
             carry = {"pull": pull, "push": push, "relay": relay}[mode]
-            carry(source, target, image, wishes, progress)
+            if mode == "pull" or not _is_there(target, fingerprint):
+                carry(source, target, image, wishes, progress)
             if options.switch("copy-aliases"):
                 names = [entry["name"] for entry in image.get("aliases") or ()]
     finally:
@@ -73,6 +74,15 @@ def run(call: Invocation) -> None:
             progress.done()
     call.say("Image copied successfully!")
     point_aliases(target, [*names, *(alias for alias in options.texts("alias") if alias not in names)], fingerprint)
+
+
+def _is_there(target: Server, fingerprint: str) -> bool:
+    """Copying what is there already is a success; a server that pulls sees that itself."""
+    try:
+        target.get(f"images/{fingerprint}")
+    except NotFound:
+        return False
+    return True
 
 
 def pull(source: Server, target: Server, image: Record, wishes: Record, progress: Progress | None) -> Record:
