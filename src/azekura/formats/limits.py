@@ -30,7 +30,7 @@ class Limits:
     file_bytes: int = 2 * 1024 * GIB  # apparent size of one file (a sparse lastlog may well seem to be 1 TiB)
     expanded_bytes: int = 64 * GIB  # what decompression may give, and what unpacking may write
     ratio: int = 400  # expanded : compressed …
-    ratio_from: int = 256 * MIB  # … looked at once so much has come out
+    ratio_from: int = 64 * MIB  # … looked at once so much has come out
     decoder_memory: int = 256 * MIB  # dictionary of xz and lzma (xz -9 takes 65 MiB)
     window_bytes: int = 128 * MIB  # zstd's window: the default bound of the zstd program, too
     issues: int = 100  # faults listed in one error or report

@@ -146,9 +146,16 @@ class SquashReader:
             raise TooLarge(f"The squashfs has more than {_BLOCKS} blocks")
         assert inode.words is not None
         holes = 0
+        end = inode.start
         while count:
             words = array("I", inode.words.read(4 * min(count, _WORDS)))
             count -= len(words)
+            sizes = [word & 0xFFFFFF for word in words]
+            end += sum(sizes)
+            if max(words) >> 25 or max(sizes) > block:
+                raise damaged("a block's size is impossible")
+            if end > self._head.bytes_used:
+                raise damaged("a file's data lies beyond its end")
             holes += words.count(0)
             self._words.append(words)
         return self._data_areas(inode) if holes else None
