@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-_VERSION = 1
+_VERSION = 2
 _HEADER = 16 * 1024
 
 
@@ -25,7 +25,7 @@ class Kept:
     etag: str = ""
     last_modified: str = ""
     updated: str = ""  # the document's own date
-    signed: bool = False  # a signature was checked before it was kept
+    signed_by: str = ""  # SigningPolicy.trusted of the keys that its signature was checked with
 
     def conditions(self) -> dict[str, str]:
         """Headers that ask for the document only if it changed."""

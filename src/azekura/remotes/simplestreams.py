@@ -72,7 +72,7 @@ class SimplestreamsServer:
         return self._ask(lambda catalog: catalog.resolve(reference or "default", type, architectures))
 
     def aliases(self) -> port.RemoteAliases:
-        return self._ask(StreamCatalog.aliases)
+        return self._ask(lambda catalog: catalog.aliases(self._architectures))
 
     def list(self) -> port.RemoteImages:
         return self._ask(lambda catalog: catalog.images(self._architectures))

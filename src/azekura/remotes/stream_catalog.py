@@ -114,14 +114,19 @@ class StreamCatalog:
         with _reading():
             return [_remote_image(image, architectures) for image in self._read(None).images]
 
-    def aliases(self) -> list[RemoteAlias]:
-        """All names."""
+    def aliases(self, architectures: Sequence[str]) -> list[RemoteAlias]:
+        """All names, each with the image that it stands for here: one for each type, as LXD lists them."""
         with _reading():
-            return [
-                RemoteAlias(name, Fingerprint(image.fingerprint), image.type, image.architecture)
-                for image in self._read(None).images
-                for name in _woven(image.short_aliases, image.long_aliases)
-            ]
+            images = self._read(None).images
+        offers: dict[tuple[str, ImageType], list[StreamImage]] = {}
+        for image in images:
+            for name in _woven(image.short_aliases, image.long_aliases):
+                offers.setdefault((name, image.type), []).append(image)
+        found = []
+        for (name, kind), candidates in offers.items():
+            image = _preferred(candidates, architectures)
+            found.append(RemoteAlias(name, Fingerprint(image.fingerprint), kind, image.architecture))
+        return found
 
     def unusable(self) -> list[Unusable]:
         """What of the stream makes no image, and why."""
@@ -240,14 +245,23 @@ def _named(
 ) -> StreamImage | None:
     """Which image an alias stands for."""
     for kind in _TYPES if type_ is None else (type_,):
-        offers: dict[str, StreamImage] = {}
-        for image in images:
-            if image.type is kind and (name in image.short_aliases or name in image.long_aliases):
-                offers.setdefault(image.architecture, image)
-        for architecture in (*architectures, *offers):
-            if architecture in offers:
-                return offers[architecture]
+        offers = [
+            image
+            for image in images
+            if image.type is kind and (name in image.short_aliases or name in image.long_aliases)
+        ]
+        if offers:
+            return _preferred(offers, architectures)
     return None
+
+
+def _preferred(offers: Sequence[StreamImage], architectures: Sequence[str]) -> StreamImage:
+    """The first that runs here, by the order of ``architectures``; else the first of all.
+
+    LXD 5.0.2 has no rule for the latter (an unstable sort decides), so it was free to choose.
+    """
+    ranks = {architecture: rank for rank, architecture in enumerate(architectures)}
+    return min(offers, key=lambda image: ranks.get(image.architecture, len(ranks)))
 
 
 def _remote_image(image: StreamImage, architectures: Sequence[str]) -> RemoteImage:

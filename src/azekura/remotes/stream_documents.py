@@ -111,7 +111,7 @@ class StreamDocuments:
         for url in urls[:1]:
             self._http.check(url.origin, secure=False)  # the allow-list holds for the cache as well
         kept = self._cache.head(path)
-        if kept and signed and not kept.signed:
+        if kept and signed and kept.signed_by != self._signing.trusted:
             kept = None
         try:
             return self._fetched(path, urls, kept, parse, limit, signed=signed)
@@ -143,7 +143,13 @@ class StreamDocuments:
             raise BadAnswer(f"{urls[0].shown}: {exc}") from exc
         if signed and kept and _moment(value.updated) < _moment(kept.updated):
             raise BadAnswer(f"{urls[0].shown} is signed, but older than the one seen before")
-        now = Kept(hashlib.sha256(body).hexdigest(), target.etag, target.last_modified, value.updated, signed)
+        now = Kept(
+            hashlib.sha256(body).hexdigest(),
+            target.etag,
+            target.last_modified,
+            value.updated,
+            self._signing.trusted if signed else "",
+        )
         self._parsed[path] = value
         self._cache.keep(path, now, body)
         return Document(path, now.sha256)

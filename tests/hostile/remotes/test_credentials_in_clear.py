@@ -24,11 +24,6 @@ TOKEN = "t0ken-in-clear"
 INDEX = "/streams/v1/index.json"
 
 
-@pytest.fixture(scope="module")
-def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
-    return make_identity(tmp_path_factory.mktemp("identity"))
-
-
 @pytest.fixture
 def tree() -> StreamsTree:
     tree = StreamsTree()

@@ -9,7 +9,7 @@ import pytest
 from tests.fakes import fault_server as faulty
 from tests.fakes.fault_server import FaultServer, SniffingPort
 from tests.fakes.remote_settings import bring, quick
-from tests.fakes.tls_identity import Identity, make_identity
+from tests.fakes.tls_identity import Identity
 
 from azekura.errors import (
     BadAnswer,
@@ -26,11 +26,6 @@ from azekura.remotes.port import ImageServer
 
 TARBALL = b"tarball" * 5000
 DIGEST = hashlib.sha256(TARBALL).hexdigest()
-
-
-@pytest.fixture(scope="module")
-def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
-    return make_identity(tmp_path_factory.mktemp("identity"))
 
 
 @pytest.fixture

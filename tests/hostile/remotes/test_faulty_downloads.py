@@ -16,7 +16,7 @@ from tests.fakes.image_server import ImageServerFake, Stored
 from tests.fakes.memory_sink import MemorySink
 from tests.fakes.remote_settings import bring, quick
 from tests.fakes.streams_tree import StreamsTree
-from tests.fakes.tls_identity import Identity, make_identity
+from tests.fakes.tls_identity import Identity
 
 from azekura.errors import (
     AzekuraError,
@@ -33,11 +33,6 @@ from azekura.remotes.port import ImageServer, RemoteImage
 
 METADATA = random.Random(1).randbytes(2_000)
 ROOTFS = random.Random(2).randbytes(300_000)
-
-
-@pytest.fixture(scope="module")
-def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
-    return make_identity(tmp_path_factory.mktemp("identity"))
 
 
 @pytest.fixture
@@ -128,6 +123,19 @@ def test_a_file_that_changed_meanwhile_is_not_mixed(web: FaultServer, stream: Im
     web.script(PATH, faulty.cut(100_000), faulty.changed_to(other))
     with pytest.raises(FingerprintMismatch, match="Hash mismatch"):
         bring(stream, image)
+
+
+def test_pauses_grow_between_attempts_and_heed_the_server(web: FaultServer, identity: Identity) -> None:
+    slept: list[float] = []
+    policy = quick(sleep=slept.append, backoff=1.0, retries=4, jitter=lambda: 1.0)
+    server = open_server(web.url, Protocol.SIMPLESTREAMS, certificate_pem=identity.pem, policy=policy)
+    image = server.resolve("debian/12", type=None, architectures=["x86_64"])
+    web.script(PATH, faulty.status(503, Retry_After="7"), *[faulty.status(503)] * 9)
+    with pytest.raises(BadAnswer, match="503"):
+        bring(server, image)
+    assert sum(slept) == pytest.approx(7 + 2 + 4 + 8)
+    assert max(slept) <= 0.25  # in slices, so that cancelling is heard
+    assert len([seen for seen in web.seen if seen.path == PATH]) == 5
 
 
 @pytest.mark.parametrize("code", [429, 500, 502, 503, 504])

@@ -6,6 +6,7 @@ import gzip
 import json
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from tests.fakes import fault_server as faulty
 from tests.fakes.fault_server import FaultServer
 from tests.fakes.remote_settings import bring, quick
 from tests.fakes.streams_tree import StreamsTree, sha256
-from tests.fakes.tls_identity import Identity, make_identity
+from tests.fakes.tls_identity import Identity
 
 from azekura.errors import AzekuraError, BadAnswer, ConnectionFailed, FingerprintMismatch, InvalidRequest, NotFound
 from azekura.model.source import Protocol
@@ -28,11 +29,6 @@ INDEX = "/streams/v1/index.json"
 PRODUCTS = "/streams/v1/images.json"
 METADATA, ROOTFS = b"metadata" * 10, b"rootfs" * 50_000
 NATIVE = ["x86_64"]
-
-
-@pytest.fixture(scope="module")
-def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
-    return make_identity(tmp_path_factory.mktemp("identity"))
 
 
 @pytest.fixture
@@ -374,6 +370,16 @@ def test_keys_can_rotate(web: FaultServer, identity: Identity, tree: StreamsTree
     assert len(opened(web, identity, signing=policy).list()) == 1
 
 
+def test_a_key_that_is_no_longer_trusted_vouches_for_nothing_kept(
+    web: FaultServer, identity: Identity, tree: StreamsTree, key: Any, tmp_path: Path
+) -> None:
+    publish_signed(web, tree, key)
+    opened(web, identity, signing=rule("required", key), cache_dir=tmp_path).list()
+    successor = pysequoia.Tsk.generate("Next <next@example.org>")
+    with pytest.raises(BadAnswer, match="no valid signature"):
+        opened(web, identity, signing=rule("required", successor), cache_dir=tmp_path).list()
+
+
 def test_a_rule_without_a_key_is_refused(web: FaultServer, identity: Identity, tree: StreamsTree, key: Any) -> None:
     publish_signed(web, tree, key)
     for keys in ((), (b"no key",)):
@@ -394,3 +400,27 @@ def test_a_stream_without_images_is_no_error(web: FaultServer, stream: ImageServ
     assert stream.list() == []
     with pytest.raises(NotFound, match="The requested image couldn't be found"):
         stream.resolve("debian/12", type=None, architectures=NATIVE)
+
+
+def test_a_products_file_may_be_a_gzip_file(web: FaultServer, stream: ImageServer, tree: StreamsTree) -> None:
+    web.serve(INDEX, tree.index("streams/v1/images.json.gz"))
+    web.serve("/streams/v1/images.json.gz", gzip.compress(tree.catalogue()))
+    assert len(stream.list()) == 1
+
+
+def test_many_may_use_one_cache_at_once(
+    web: FaultServer, identity: Identity, tree: StreamsTree, tmp_path: Path
+) -> None:
+    warnings: list[str] = []
+
+    def look(number: int) -> int:
+        if number % 3 == 0:
+            tree.split(tree.product(f"debian/{number + 20}"), "20260101_0000", METADATA, squashfs=b"%d" % number)
+            web.serve(PRODUCTS, tree.catalogue())
+        server = opened(web, identity, cache_dir=tmp_path, warn=warnings.append)
+        return len(server.list()) and len(server.resolve("debian/12", type=None, architectures=NATIVE).files)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(look, range(24))) == {2}
+    assert not warnings
+    assert {path.suffix for path in tmp_path.rglob("*") if path.is_file()} == {".doc", ".catalog"}

@@ -11,7 +11,6 @@ import pytest
 from tests.fakes.streams_tree import StreamsTree, sha256
 
 from azekura.model.image import EPOCH, ImageType
-from azekura.remotes.port import RemoteAlias
 from azekura.remotes.stream_catalog import StreamCatalog
 from azekura.wire.simplestreams import products_from_json, raw_products_from_json
 from azekura.wire.simplestreams_images import StreamImages, images_of
@@ -254,7 +253,7 @@ def test_a_container_wins_unless_a_machine_is_asked_for() -> None:
     both = catalog(tree)
     assert both.resolve("debian/12", None, NATIVE).type is ImageType.CONTAINER
     assert both.resolve("debian/12", ImageType.VIRTUAL_MACHINE, NATIVE).type is ImageType.VIRTUAL_MACHINE
-    assert [alias.type for alias in both.aliases() if alias.name == "debian/12"] == list(ImageType)
+    assert [alias.type for alias in both.aliases(NATIVE) if alias.name == "debian/12"] == list(ImageType)
 
 
 def test_an_alias_wins_over_a_fingerprint_that_begins_alike() -> None:
@@ -337,14 +336,10 @@ def test_one_question_gets_the_same_answer_as_the_whole_list() -> None:
         for fingerprint, image in listed.items():
             assert found.resolve(fingerprint, None, NATIVE) == image
             assert found.find(fingerprint, NATIVE) == image
-        wanted: dict[tuple[str, str], list[RemoteAlias]] = {}
-        for alias in found.aliases():
-            wanted.setdefault((alias.name, alias.type.value), []).append(alias)
-        for (name, kind), aliases_ in wanted.items():
-            image = found.resolve(name, ImageType(kind), NATIVE)
+        for alias in found.aliases(NATIVE):
+            image = found.resolve(alias.name, alias.type, NATIVE)
             assert image == listed[image.known_fingerprint]
-            chosen = {alias.architecture: alias.target for alias in aliases_}
-            assert image.fingerprint == chosen.get("x86_64", next(iter(chosen.values())))
+            assert image.fingerprint == alias.target
 
 
 def test_a_second_place_of_a_fingerprint_keeps_its_names() -> None:
