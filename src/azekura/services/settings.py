@@ -202,11 +202,12 @@ class Settings:
             secret = key in SETTINGS and SETTINGS[key].secret
             if secret and value == "true" and stored.get(key):
                 continue  # what GET showed, sent back
-            if value != stored.get(key, ""):
+            if value != stored.get(key, "") or key not in SETTINGS:
                 changes[key] = value
         if replace:
             changes.update({key: "" for key in stored if key not in wanted})
         self.check(changes)
+        changes = {key: value for key, value in changes.items() if value != stored.get(key, "")}
         with self._catalog.write() as tx:
             tx.settings.set(
                 {
