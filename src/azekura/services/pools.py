@@ -49,12 +49,18 @@ class Pools:
         path = self._folder.pools / pool.name
         if pool.driver != "btrfs":
             return open_driver(pool.driver, path)
-        source = Path(pool.config.get("source") or self._folder.disks / f"{pool.name}.img")
+        source = self.source(pool)
         size = pool.config.get("size", "")
         try:
             return open_driver(pool.driver, path, source=source, size=parse_size(size) if size else None)
         except ValueError as exc:
             raise InvalidRequest(f'Invalid pool size "{size[:40]}": {exc}') from exc
+
+    def source(self, pool: StoragePool) -> Path:
+        """Where its content lies: what it was made with, else a place in the state folder."""
+        if pool.driver == "btrfs":
+            return Path(pool.config.get("source") or self._folder.disks / f"{pool.name}.img")
+        return self._folder.pools / pool.name
 
     def list(self) -> list[StoragePool]:
         with self._catalog.read() as tx:

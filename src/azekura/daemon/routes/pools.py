@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
@@ -20,7 +21,8 @@ def _view(call: Call, pool: StoragePool) -> dict[str, Any]:
     with call.depot.catalog.read() as tx:
         known = {image.fingerprint.value for image in tx.images.list()}
     used += [url("images", one) for one in call.depot.pools.cached_images(pool.name) if one in known]
-    return pool_to_json(pool, sorted(used))
+    shown = replace(pool, config={**pool.config, "source": str(call.depot.pools.source(pool))})
+    return pool_to_json(shown, sorted(used))
 
 
 async def list_all(call: Call) -> web.StreamResponse:
@@ -52,8 +54,7 @@ async def _change(call: Call, *, merge: bool) -> web.StreamResponse:
     given = body.mapping("config")
     config = {**pool.config, **given} if merge else {**given}
     for fixed in ("source", "size"):  # what the pool was made with stays
-        if fixed in pool.config:
-            config[fixed] = pool.config[fixed]
+        config[fixed] = pool.config.get(fixed, "")
     description = body.text("description", pool.description) if merge else body.text("description")
     await call.work(
         call.depot.pools.update,
