@@ -114,6 +114,7 @@ async def write(call: Call) -> web.StreamResponse:
 
     def work() -> None:
         with _files(call, name) as files:
+            files.stat(path.rstrip("/").rpartition("/")[0] or "/")  # its folder must be there, as in LXD
             match kind:
                 case "file" if append:
                     files.append_file(path, chunks, mode=mode)
