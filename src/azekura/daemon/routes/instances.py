@@ -28,6 +28,7 @@ from azekura.services.instances.copies import (
     rename_snapshot,
     restore_snapshot,
     snapshot_to_json,
+    snapshot_to_restore,
 )
 from azekura.services.instances.create import create_instance, prepare
 from azekura.services.instances.profiles import load_profiles
@@ -93,7 +94,7 @@ async def update(call: Call) -> web.StreamResponse:
 
 
 async def _restore(call: Call, name: str, snapshot: str) -> web.StreamResponse:
-    await call.work(get_snapshot, call.depot, name, snapshot)
+    await call.work(snapshot_to_restore, call.depot, name, snapshot)
     lifecycle = call.server.lifecycle
 
     def work(_: Running) -> None:

@@ -11,7 +11,7 @@ from azekura.formats.metadata_yaml import parse_metadata
 from azekura.model.instance import Instance, expand_config, expand_devices
 from azekura.model.reference import check_instance_name
 from azekura.services.depot import Depot
-from azekura.services.instances.config_keys import check_config, check_devices, runtime_limits
+from azekura.services.instances.config_keys import check_config, check_devices, runtime_limits, without_empty
 from azekura.services.instances.lifecycle import Lifecycle
 from azekura.services.instances.profiles import load_profiles
 from azekura.services.pools import root_pool
@@ -36,7 +36,11 @@ def _change(
             for key in _FIXED:  # what ties the instance to its image is not the client's to change
                 if key in instance.config:
                     config[key] = instance.config[key]
-            changed = replace(changed, config={key: value for key, value in config.items() if value})
+            changed = replace(
+                changed,
+                config={key: value for key, value in config.items() if value},
+                devices=without_empty(changed.devices),
+            )
             check_config(changed.config)
             check_devices(changed.devices)
             profiles = load_profiles(tx, changed.profiles)

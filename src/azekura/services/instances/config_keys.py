@@ -68,35 +68,35 @@ KEYS: dict[str, Callable[[str], None]] = {
 FREE_PREFIXES = ("user.", "image.", "volatile.", "environment.")
 
 
-def check_config(config: Mapping[str, str]) -> None:
+def check_config(config: Mapping[str, str], where: str = "Invalid config: ") -> None:
     """Raises:
-    InvalidRequest: an unknown key or a value that can't be, in LXD's words.
+    InvalidRequest: an unknown key or a value that can't be, in LXD's words, which begin with ``where``.
     """
     for key, value in config.items():
         if key.startswith("environment.") and ("\n" in value or not _ENVIRONMENT_NAME.fullmatch(key)):
-            raise InvalidRequest(f"Invalid config: {key}: environment variables take one line and a plain name")
+            raise InvalidRequest(f"{where}{key}: environment variables take one line and a plain name")
         if key.startswith(FREE_PREFIXES):
             if "\x00" in value:
-                raise InvalidRequest(f"Invalid config: {key}: a NUL byte can't be part of a value")
+                raise InvalidRequest(f"{where}{key}: a NUL byte can't be part of a value")
             continue
         check = KEYS.get(key)
         if check is None:
-            raise InvalidRequest(f"Invalid config: Unknown configuration key: {key[:80]}")
+            raise InvalidRequest(f"{where}Unknown configuration key: {key[:80]}")
         if value:
             try:
                 check(value)
             except ValueError as exc:
-                raise InvalidRequest(f"Invalid config: {key}: {exc}") from exc
+                raise InvalidRequest(f"{where}{key}: {exc}") from exc
 
 
-def check_devices(devices: Mapping[str, Mapping[str, str]]) -> None:
+def check_devices(devices: Mapping[str, Mapping[str, str]], where: str = "Invalid devices: ") -> None:
     """Raises:
-    InvalidRequest: a device this server doesn't offer, or one without what it needs.
+    InvalidRequest: a device this server doesn't offer, or one without what it needs; begins with ``where``.
     """
     for name, device in devices.items():
         fault = _device_fault(device)
         if fault:
-            raise InvalidRequest(f'Invalid devices: Device validation failed for "{name[:80]}": {fault}')
+            raise InvalidRequest(f'{where}Device validation failed for "{name[:80]}": {fault}')
 
 
 def _device_fault(device: Mapping[str, str]) -> str:
@@ -118,6 +118,11 @@ def _device_fault(device: Mapping[str, str]) -> str:
             return "" if bridged else 'Only bridged network cards are offered, with the bridge as "parent"'
         case other:
             return f'Unsupported device type "{other[:40]}"'
+
+
+def without_empty(devices: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    """``devices`` less what was set to nothing: that is how clients unset."""
+    return {name: {key: value for key, value in device.items() if value} for name, device in devices.items()}
 
 
 def runtime_limits(config: Mapping[str, str]) -> Limits:

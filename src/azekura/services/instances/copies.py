@@ -9,10 +9,11 @@ from datetime import datetime
 from typing import Any
 
 from azekura.catalog import Snapshot
-from azekura.errors import AlreadyExists, InvalidRequest
+from azekura.errors import AlreadyExists, InvalidRequest, NotFound
 from azekura.model.image import NEVER
 from azekura.model.instance import Instance, InstanceStatus, Profile
 from azekura.services.depot import Depot
+from azekura.services.instances.config_keys import without_empty
 from azekura.services.instances.image_trees import BASE_BLOB
 from azekura.services.instances.records import add_record, remove_record
 from azekura.services.instances.requests import InstanceRequest
@@ -48,7 +49,7 @@ def copy_instance(depot: Depot, request: InstanceRequest, source: str, *, instan
         name=request.name,
         created_at=depot.clock(),
         config={key: value for key, value in config.items() if value},
-        devices={**base.devices, **request.devices},
+        devices=without_empty({**base.devices, **request.devices}),
         profiles=request.profiles if request.profiles is not None else base.profiles,
         ephemeral=request.ephemeral,
         description=request.description or base.description,
@@ -153,6 +154,18 @@ def rename_snapshot(depot: Depot, name: str, snapshot: str, new: str) -> None:
             depot.pools.of(instance).rename_snapshot(name, snapshot, new)
 
 
+def snapshot_to_restore(depot: Depot, name: str, snapshot: str) -> tuple[Instance, Snapshot]:
+    """Raises:
+    NotFound: no such instance or snapshot, in the words LXD has for a restore.
+    """
+    with depot.catalog.read() as tx:
+        instance = tx.instances.get(name)
+        try:
+            return instance, tx.instances.get_snapshot(name, snapshot)
+        except NotFound as exc:
+            raise NotFound("snapshot", snapshot, message=f"Snapshot {name}/{snapshot} does not exist") from exc
+
+
 def restore_snapshot(depot: Depot, name: str, snapshot: str) -> None:
     """Put a stopped instance back to what it was at a snapshot: file system, configuration, devices, profiles.
 
@@ -160,7 +173,7 @@ def restore_snapshot(depot: Depot, name: str, snapshot: str) -> None:
         NotFound: no such instance or snapshot.
     """
     with depot.instance_locks.hold(name):
-        instance, kept = get_snapshot(depot, name, snapshot)
+        instance, kept = snapshot_to_restore(depot, name, snapshot)
         depot.pools.of(instance).restore(name, snapshot)
         config = dict(kept.instance.config)
         config["volatile.last_state.power"] = "STOPPED"

@@ -15,7 +15,7 @@ from azekura.services.depot import Depot
 from azekura.services.images.download import RemoteReference, download_image
 from azekura.services.images.lookup import find_image
 from azekura.services.images.register import ImageWishes
-from azekura.services.instances.config_keys import check_config, check_devices
+from azekura.services.instances.config_keys import check_config, check_devices, without_empty
 from azekura.services.instances.copies import copy_instance
 from azekura.services.instances.image_trees import BASE_BLOB, ensure_tree, rootfs_file
 from azekura.services.instances.names import fresh_name
@@ -41,7 +41,7 @@ def prepare(depot: Depot, request: InstanceRequest) -> InstanceRequest:
         NotFound: an image, profile or pool that isn't there.
         AlreadyExists: the name is taken.
     """
-    check_config(request.config)
+    check_config(request.config, "Failed creating instance record: ")
     check_devices(request.devices)
     with depot.catalog.read() as tx:
         taken = {instance.name for instance in tx.instances.list()}
@@ -147,13 +147,13 @@ def _record(
         created_at=depot.clock(),
         config={
             **config,
-            **request.config,
+            **{key: value for key, value in request.config.items() if value},
             "volatile.apply_template": "create",
             "volatile.uuid": str(uuid.uuid4()),
             "volatile.last_state.power": "STOPPED",
             "volatile.idmap.base": "0",
         },
-        devices=request.devices,
+        devices=without_empty(request.devices),
         profiles=names,
         ephemeral=request.ephemeral,
         description=request.description,

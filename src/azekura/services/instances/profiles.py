@@ -9,7 +9,7 @@ from azekura.catalog import Transaction
 from azekura.errors import Forbidden, InUse, InvalidRequest, NotFound
 from azekura.model.instance import Profile
 from azekura.services.depot import Depot
-from azekura.services.instances.config_keys import check_config, check_devices
+from azekura.services.instances.config_keys import check_config, check_devices, without_empty
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}", re.ASCII)
 
@@ -42,13 +42,25 @@ def load_profiles(tx: Transaction, names: tuple[str, ...]) -> list[Profile]:
     return found
 
 
+def _checked(profile: Profile) -> Profile:
+    """The profile less what was set to nothing.
+
+    Raises:
+        InvalidRequest: a key, value or device that can't be.
+    """
+    config = {key: value for key, value in profile.config.items() if value}
+    checked = replace(profile, config=config, devices=without_empty(profile.devices))
+    check_config(checked.config, "")
+    check_devices(checked.devices, "")
+    return checked
+
+
 def create_profile(depot: Depot, profile: Profile) -> None:
     """Raises:
     InvalidRequest, AlreadyExists.
     """
     check_profile_name(profile.name)
-    check_config(profile.config)
-    check_devices(profile.devices)
+    profile = _checked(profile)
     with depot.catalog.write() as tx:
         tx.profiles.create(profile)
     depot.events.lifecycle("profile-created", f"/1.0/profiles/{profile.name}")
@@ -58,8 +70,7 @@ def replace_profile(depot: Depot, profile: Profile) -> None:
     """Raises:
     InvalidRequest, NotFound.
     """
-    check_config(profile.config)
-    check_devices(profile.devices)
+    profile = _checked(profile)
     with depot.catalog.write() as tx:
         tx.profiles.get(profile.name)
         tx.profiles.replace(profile)
@@ -99,7 +110,7 @@ def merge_profile(
     profile: Profile, *, config: dict[str, str], devices: dict[str, dict[str, str]], description: str | None
 ) -> Profile:
     """The profile after a PATCH: given keys and devices replace, empty values remove."""
-    merged = {key: value for key, value in {**profile.config, **config}.items() if value}
+    merged = {**profile.config, **config}
     all_devices = {name: dict(device) for name, device in profile.devices.items()}
     all_devices.update(devices)
     return replace(
