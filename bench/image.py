@@ -1,0 +1,67 @@
+"""The images that are measured with: Debian, as scripts/build-image makes it, and variants of it."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+BUILD = Path(__file__).parent.parent / "scripts" / "build-image"
+DEBIAN = Path("/var/tmp/azekura-bench-image")
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class SplitImage:
+    """A metadata tarball and a root filesystem."""
+
+    metadata: Path
+    rootfs: Path
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder for big files, gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="azk-bench-files.", dir="/var/tmp"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def debian(folder: Path = DEBIAN) -> SplitImage:
+    """Debian with systemd, minimal; built once and kept."""
+    subprocess.run([BUILD, folder], check=True, capture_output=True)
+    return SplitImage(folder / "metadata.tar.xz", folder / "rootfs.squashfs")
+
+
+def as_tarball(image: SplitImage, folder: Path) -> SplitImage:
+    """The same with its rootfs as a gzip tarball."""
+    tree, tarball = folder / "tree", folder / "rootfs.tar.gz"
+    subprocess.run(["unsquashfs", "-q", "-n", "-d", tree, image.rootfs], check=True, capture_output=True)
+    subprocess.run(["tar", "--xattrs", "--numeric-owner", "-C", tree, "-czf", tarball, "."], check=True)
+    shutil.rmtree(tree)
+    return SplitImage(image.metadata, tarball)
+
+
+def with_new_fingerprint(image: SplitImage, folder: Path) -> SplitImage:
+    """The same image with other metadata: no server has seen it."""
+    number = next(_numbers)
+    metadata = folder / f"metadata-{number}.tar"
+    with tarfile.open(image.metadata) as source, tarfile.open(metadata, "w") as target:
+        for entry in source:
+            content = source.extractfile(entry) if entry.isfile() else None
+            data = content.read() if content else b""
+            if entry.name.removeprefix("./") == "metadata.yaml":
+                data += f"# {folder.name} {number}\n".encode()
+                entry.size = len(data)
+            target.addfile(entry, io.BytesIO(data))
+    return SplitImage(metadata, image.rootfs)
