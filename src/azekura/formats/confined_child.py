@@ -81,6 +81,8 @@ def _squashfs(job: dict[str, Any], target: Path | None, limits: Limits) -> Scann
 
     with open(job["image"], "rb") as file:  # noqa: PTH123 - a descriptor
         if target is not None:
+            import concurrent.futures.thread  # noqa: F401 - perhaps
+
             import zstandard  # noqa: F401 - perhaps
         _confine(target, limits)
         with _Tree(target, job["place"]) as sink:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import struct
 from array import array
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from azekura.errors import InvalidRequest, TooLarge
@@ -29,6 +30,7 @@ _NAME = struct.Struct("<HhHH")
 _NS = 1_000_000_000
 _WORDS = 2048  # block sizes read at a time
 _BLOCKS = 32_000_000  # data blocks of all files together: 4 TB of usual ones
+_AHEAD = 4  # blocks of one file decompressed before they are asked for
 _FRAGMENTS = 4  # decompressed fragments kept
 
 
@@ -51,7 +53,7 @@ class SquashReader:
         self._xattrs = Xattrs(self._blocks, self._head, limits)
         self._links: dict[int, bytes] = {}  # first path of files that have several
         self._folders: set[int] = set()  # listings on the way or done: none may come twice
-        self._fragments: dict[int, bytes] = {}
+        self._fragments: dict[int, Callable[[], bytes]] = {}
         self._blocks_left = _BLOCKS
         self._inode: Inode | None = None
         self._words: list[array[int]] = []
@@ -88,24 +90,33 @@ class SquashReader:
         inode = self._inode
         if inode is None or inode.kind is not Kind.FILE:
             return
+        for offset, length, begun in self._ahead(inode):
+            data = begun()
+            if len(data) != length:
+                raise damaged("a block is shorter than it should be")
+            yield offset, data
+        tail = inode.size % self._head.block_size
+        if tail and inode.fragment != NO_FRAGMENT:
+            data = self._fragment(inode.fragment)[inode.fragment_offset : inode.fragment_offset + tail]
+            if len(data) != tail:
+                raise damaged("a fragment is shorter than it should be")
+            yield inode.size - tail, data
+
+    def _ahead(self, inode: Inode) -> Iterator[tuple[int, int, Callable[[], bytes]]]:
+        """A file's blocks in order (offset, length, data), a few of them begun before they are asked for."""
         block = self._head.block_size
         position, offset = inode.start, 0
+        begun: deque[tuple[int, int, Callable[[], bytes]]] = deque()
         for words in self._words:
             for word in words:
                 length = min(block, inode.size - offset)
                 if word:
-                    data = self._blocks.data(position, word, block)
-                    if len(data) != length:
-                        raise damaged("a block is shorter than it should be")
-                    yield offset, data
+                    begun.append((offset, length, self._blocks.data(position, word, block)))
                     position += word & 0xFFFFFF
+                    if len(begun) > _AHEAD:
+                        yield begun.popleft()
                 offset += length
-        if offset < inode.size:
-            tail = inode.size - offset
-            data = self._fragment(inode.fragment)[inode.fragment_offset : inode.fragment_offset + tail]
-            if len(data) != tail:
-                raise damaged("a fragment is shorter than it should be")
-            yield offset, data
+        yield from begun
 
     def _entry(self, path: bytes, inode: Inode) -> Entry:
         kind, target = inode.kind, inode.target
@@ -204,21 +215,38 @@ class SquashReader:
                 yield name, block << 16 | offset
 
     def _fragment(self, index: int) -> bytes:
-        data = self._fragments.get(index)
-        if data is None:
-            if self._head.fragment_table is None or index >= self._head.fragments:
-                raise damaged("a fragment is not in its table")
-            pointer = int.from_bytes(self._blocks.raw(self._head.fragment_table + index // 512 * 8, 8), "little")
-            block, _ = self._blocks.metadata(pointer)
-            at = index % 512 * 16
-            if at + 16 > len(block):
-                raise damaged("its table of fragments is too short")
-            position, word, _ = struct.unpack_from("<Q2I", block, at)
-            data = self._blocks.data(position, word, self._head.block_size)
-            if len(self._fragments) >= _FRAGMENTS:
-                del self._fragments[next(iter(self._fragments))]
-            self._fragments[index] = data
+        if index >= self._head.fragments:
+            raise damaged("a fragment is not in its table")
+        if index not in self._fragments:
+            self._begin_fragment(index)
+        data = self._fragments[index]()
+        self._fragments[index] = lambda: data
+        # files use them one after the other
+        if index + 1 < self._head.fragments and index + 1 not in self._fragments:
+            self._begin_fragment(index + 1)
         return data
+
+    def _begin_fragment(self, index: int) -> None:
+        if self._head.fragment_table is None:
+            raise damaged("it has no table of fragments")
+        pointer = int.from_bytes(self._blocks.raw(self._head.fragment_table + index // 512 * 8, 8), "little")
+        block, _ = self._blocks.metadata(pointer)
+        at = index % 512 * 16
+        if at + 16 > len(block):
+            raise damaged("its table of fragments is too short")
+        position, word, _ = struct.unpack_from("<Q2I", block, at)
+        if len(self._fragments) >= _FRAGMENTS:
+            del self._fragments[next(iter(self._fragments))]
+        self._fragments[index] = self._blocks.data(position, word, self._head.block_size)
+
+    def use_threads(self) -> None:
+        """Decompress data ahead: worth it for who reads most of the data, and then calls :meth:`close`."""
+        if self.compressor in ("xz", "lzma"):  # the others are so fast that handing over costs more than it gains
+            self._blocks.use_threads()
+
+    def close(self) -> None:
+        """Let the threads end; the file stays open."""
+        self._blocks.close()
 
 
 def scan_rootfs_squashfs(
@@ -236,8 +264,13 @@ def scan_rootfs_squashfs(
     reader = SquashReader(file, limits)
     scan = RootfsScan(limits, sink, fault)
     most = max(limits.ratio_from, limits.ratio * reader.size)  # blocks may be shared by any number of files
-    for entry in reader:
-        scan.add(entry, entry.path, entry.target if entry.kind is Kind.HARDLINK else b"", reader.content())
-        if scan.unpacked > most:
-            raise TooLarge(f"The squashfs unpacks to more than {limits.ratio} times its size")
+    if sink is not None:
+        reader.use_threads()
+    try:
+        for entry in reader:
+            scan.add(entry, entry.path, entry.target if entry.kind is Kind.HARDLINK else b"", reader.content())
+            if scan.unpacked > most:
+                raise TooLarge(f"The squashfs unpacks to more than {limits.ratio} times its size")
+    finally:
+        reader.close()
     return ScannedRootfs(scan.finish())

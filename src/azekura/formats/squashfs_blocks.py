@@ -7,15 +7,19 @@ every offset and length is checked before use, and no block gives more than it m
 from __future__ import annotations
 
 import lzma
+import os
 import struct
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from azekura.errors import InvalidRequest, Unsupported
 from azekura.formats.limits import MIB
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 _SUPERBLOCK = struct.Struct("<5I6H8Q")
 _METADATA = 8192  # bytes of an uncompressed metadata block
@@ -144,6 +148,7 @@ class Blocks:
         self._end = end
         self._expand = expand
         self._cache: OrderedDict[int, tuple[bytes, int]] = OrderedDict()
+        self._pool: ThreadPoolExecutor | None = None
 
     def raw(self, position: int, count: int) -> bytes:
         """``count`` bytes of the file at ``position``."""
@@ -155,17 +160,38 @@ class Blocks:
             raise damaged("it changed while it was read")
         return data
 
-    def data(self, position: int, word: int, most: int) -> bytes:
-        """A data or fragment block, whose size and form are in ``word``; at most ``most`` bytes come out."""
+    def data(self, position: int, word: int, most: int) -> Callable[[], bytes]:
+        """Begin on a data or fragment block, whose size and form are in ``word``; call the result for its bytes, at
+        most ``most``. Meanwhile it is decompressed by another thread, where there are processors for that."""
         size = word & 0xFFFFFF
         if word >> 25 or size > most:
             raise damaged("a block's size is impossible")
         data = self.raw(position, size)
-        if not word & 1 << 24:
-            data = self._expand(data, most)
+        if word & 1 << 24:
+            return lambda: data
+        if self._pool is None:
+            return lambda: self._block(data, most)
+        return self._pool.submit(self._block, data, most).result
+
+    def _block(self, data: bytes, most: int) -> bytes:
+        data = self._expand(data, most)
         if len(data) > most:
             raise damaged("a block is larger than it may be")
         return data
+
+    def use_threads(self) -> None:
+        """From now on decompress blocks ahead (for who will read most of the data)."""
+        processors = len(os.sched_getaffinity(0))
+        if self._pool is None and processors > 1:
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._pool = ThreadPoolExecutor(min(processors, 4), thread_name_prefix="squashfs")
+
+    def close(self) -> None:
+        """Let the threads end."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
 
     def metadata(self, position: int) -> tuple[bytes, int]:
         """The metadata block at ``position``, and where the next one is."""
