@@ -183,3 +183,7 @@ def _version() -> int:
 
     print(LXD_VERSION)
     return 0
+
+
+if __name__ == "__main__":
+    main()
