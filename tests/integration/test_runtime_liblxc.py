@@ -74,7 +74,9 @@ class Machine:
         return self.runtime.recover()
 
     def groups(self) -> list[str]:
-        return [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/lxc.*.{self.name}*")]
+        tops = (Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").iterdir())  # cgroup2, and each hierarchy of cgroup1
+        names = [f"lxc.{kind}.{self.name}" for kind in ("monitor", "payload")]
+        return [str(top / name) for top in tops for name in names if (top / name).exists()]
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import select
 import signal
@@ -13,6 +14,8 @@ import threading
 import time
 
 from azekura.runtime.port import Refusal
+
+_log = logging.getLogger(__name__)
 
 _REFUSALS: dict[bytes, Refusal] = {b"N": "not found", b"X": "not executable"}
 
@@ -87,7 +90,8 @@ class Executed:
             data = self._keeper.recv(6)
         except OSError:
             data = b""
-        if len(data) != 6:  # the keeper itself was killed: nobody will ever know
+        if len(data) != 6 or data[:1] != b"S":  # the keeper itself failed or was killed: nobody will ever know
+            _log.error("the keeper of process %d was lost: %s", self._pid, data)
             return 128 + signal.SIGKILL
         status = struct.unpack("=i", data[1:5])[0]
         self._refusal = _REFUSALS.get(data[5:], "")
