@@ -85,6 +85,13 @@ async def patch(call: Call) -> web.StreamResponse:
     return await _change(call, replace=False)
 
 
+async def openapi(call: Call) -> web.StreamResponse:
+    from azekura.daemon.openapi import document_text
+
+    text = await call.work(document_text)
+    return web.Response(text=text, content_type="application/json")
+
+
 async def show_resources(call: Call) -> web.StreamResponse:
     return sync(await call.work(resources))
 
