@@ -12,12 +12,13 @@ Nothing here is visible to anyone before :meth:`Staged.commit` is called inside 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from azekura.blobs.port import Ingest
-from azekura.errors import AzekuraError, InvalidRequest, NotFound
+from azekura.errors import AzekuraError, InvalidRequest, NoSpace, NotFound
 from azekura.formats.compression import open_reader
 from azekura.formats.confined import ConfinedScan, unpack_squashfs_confined
 from azekura.formats.magic import Container, FileKind, sniff
@@ -259,6 +260,14 @@ class Staging:
             InvalidRequest, TooLarge, NoSpace, StorageFailed: the first fault; nothing is left behind then.
         """
         self._end_open_part()
+        try:
+            return self._finish()
+        except NoSpace as exc:
+            if exc.available is not None:
+                raise
+            raise self._measured(exc) from exc
+
+    def _finish(self) -> Staged:
         for part in self._parts.values():
             if part.fault is not None:
                 raise part.fault
@@ -358,6 +367,18 @@ class Staging:
         if self._fill is not None:
             self._fill.abort()
             self._fill = None
+
+    def _measured(self, exc: NoSpace) -> NoSpace:
+        """The error with figures: a child that ran out of room can't tell what there was. Files and tree together take
+        at least twice the files' size; what is available is measured after ours was given back."""
+        needed = 2 * sum(max(part.size or 0, part.written) for part in self._parts.values())
+        self.abort()
+        place = self._driver.path if self._driver is not None else self.depot.folder.root
+        try:
+            room = os.statvfs(place)
+        except OSError:
+            return exc
+        return NoSpace(path=str(place), needed=needed, available=room.f_bavail * room.f_frsize)
 
     def commit_blobs(self) -> None:
         """Make the bytes visible under their hashes. To be called inside the transaction that records the image."""
