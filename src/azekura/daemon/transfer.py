@@ -15,7 +15,8 @@ from aiohttp.abc import AbstractStreamWriter
 from azekura.daemon.call import Call
 from azekura.errors import InvalidRequest
 from azekura.services.images.export import ExportFile
-from azekura.services.images.staging import Part, Staging
+from azekura.services.images.parts import Part
+from azekura.services.images.staging import Staging
 
 BATCH = 1 << 20  # bytes handed to a thread at once
 MANY = 16  # downloads at once from which slices get smaller: memory matters more than speed then

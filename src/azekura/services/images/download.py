@@ -20,8 +20,9 @@ from azekura.remotes.policy import DownloadPolicy
 from azekura.remotes.port import FileRole, ImageServer, RemoteImage
 from azekura.remotes.urls import split_userinfo
 from azekura.services.depot import Depot
+from azekura.services.images.parts import Part
 from azekura.services.images.register import ImageWishes, adopt_present, check_wishes, register
-from azekura.services.images.staging import Part, Staging
+from azekura.services.images.staging import Staging
 from azekura.services.operations import Running
 from azekura.services.settings import Settings
 

@@ -17,11 +17,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from azekura.blobs.port import Ingest
-from azekura.errors import AzekuraError, InvalidRequest, NoSpace, NotFound
+from azekura.blobs.port import BlobStore
+from azekura.errors import InvalidRequest, NoSpace, NotFound
 from azekura.formats.compression import open_reader
 from azekura.formats.confined import ConfinedScan, unpack_squashfs_confined
-from azekura.formats.magic import Container, FileKind, sniff
+from azekura.formats.magic import Container
 from azekura.formats.scan import Limits, ScannedImage, ScannedMetadata, ScannedRootfs, scan_metadata
 from azekura.formats.squashfs import scan_rootfs_squashfs
 from azekura.model.fingerprint import Fingerprint
@@ -29,9 +29,9 @@ from azekura.model.image import ImageFile, ImageFiles, ImageType, SplitFiles, Un
 from azekura.model.metadata import ImageMetadata
 from azekura.model.source import Origin
 from azekura.services.depot import Depot
+from azekura.services.images.parts import Part
 from azekura.storage.port import StorageDriver, TreeFill
 
-HEAD = 512  # bytes of a file that tell what it is
 ROLES = ("unified", "metadata", "rootfs", "rootfs.img")
 
 
@@ -46,97 +46,6 @@ class Staged:
     metadata_yaml: bytes
     templates: Mapping[str, bytes]
     origin: Origin
-
-
-class Part:
-    """One file on its way in. A fault in it is kept until :meth:`Staging.finish`; what follows is then ignored."""
-
-    def __init__(self, staging: Staging, role: str, size: int | None) -> None:
-        self.role = role
-        self.size = size
-        self.written = 0
-        self.fault: AzekuraError | None = None
-        self.kind: FileKind | None = None
-        self.scan: ConfinedScan | None = None
-        self.ingest: Ingest | None = None
-        self._staging = staging
-        self._head = b""
-        self.restart()
-
-    def restart(self) -> None:
-        """Forget what came so far; the bytes begin again (a resumed download whose source changed)."""
-        self.discard()
-        self.written = 0
-        self.fault = None
-        self.kind = None
-        self._head = b""
-        self._staging.part_restarted(self)
-        try:
-            self.ingest = self._staging.depot.blobs.ingest(expected_size=self.size)
-        except AzekuraError as exc:
-            self.fault = exc
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Take the next bytes."""
-        self.written += len(data)
-        if self.fault is not None or self.ingest is None:
-            return
-        try:
-            limit = self._staging.size_limit
-            if limit and self.written > limit:
-                raise InvalidRequest(f"The image is larger than the {limit} bytes that images.size_limit allows")
-            self.ingest.write(bytes(data) if isinstance(data, bytearray) else data)
-            self._staging.hash_part(self, data)
-            if self.kind is None:
-                self._head += bytes(data)
-                if len(self._head) < HEAD:
-                    return
-                data = self._identify()
-            if self.scan is not None:
-                self.scan.write(data)
-        except AzekuraError as exc:
-            self._fail(exc)
-
-    def _identify(self) -> bytes:
-        """Look at the first bytes and open what they need; returns the bytes held back until now."""
-        self.kind = sniff(self._head)
-        self.scan = self._staging.open_scan(self)
-        held, self._head = self._head, b""
-        return held
-
-    def end(self) -> None:
-        """All bytes are there."""
-        if self.fault is None and self.ingest is not None:
-            try:
-                if self.kind is None:
-                    held = self._identify()
-                    if self.scan is not None:
-                        self.scan.write(held)
-                self.ingest.seal()
-            except AzekuraError as exc:
-                self._fail(exc)
-
-    def _fail(self, exc: AzekuraError) -> None:
-        """Keep the fault; a scan that broke off knows better than we why it did."""
-        if self.scan is not None and not isinstance(exc, InvalidRequest):
-            try:
-                self.scan.finish()
-            except InvalidRequest as better:
-                exc = better
-            except AzekuraError:
-                pass
-            self.scan = None
-        fault = exc
-        self.discard()
-        self.fault = fault
-
-    def discard(self) -> None:
-        if self.scan is not None:
-            self.scan.abort()
-            self.scan = None
-        if self.ingest is not None:
-            self.ingest.abort()
-            self.ingest = None
 
 
 class Staging:
@@ -155,6 +64,10 @@ class Staging:
         self._combined: tuple[list[str], hashlib._Hash] = ([], hashlib.sha256())
         self._committed = False
         self._open_part: Part | None = None
+
+    @property
+    def blobs(self) -> BlobStore:
+        return self.depot.blobs
 
     def __enter__(self) -> Staging:
         return self
