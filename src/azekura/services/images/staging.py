@@ -20,8 +20,9 @@ from pathlib import Path
 from azekura.blobs.port import BlobStore
 from azekura.errors import InvalidRequest, NoSpace, NotFound
 from azekura.formats.compression import open_reader
-from azekura.formats.confined import ConfinedScan, unpack_squashfs_confined
+from azekura.formats.confined import ConfinedScan, scan_squashfs_confined, unpack_squashfs_confined
 from azekura.formats.magic import Container
+from azekura.formats.qcow2 import check_qcow2
 from azekura.formats.scan import Limits, ScannedImage, ScannedMetadata, ScannedRootfs, scan_metadata
 from azekura.formats.squashfs import scan_rootfs_squashfs
 from azekura.model.fingerprint import Fingerprint
@@ -29,7 +30,7 @@ from azekura.model.image import ImageFile, ImageFiles, ImageType, SplitFiles, Un
 from azekura.model.metadata import ImageMetadata
 from azekura.model.source import Origin
 from azekura.services.depot import Depot
-from azekura.services.images.parts import Part
+from azekura.services.images.parts import HEAD, Part
 from azekura.storage.port import StorageDriver, TreeFill
 
 ROLES = ("unified", "metadata", "rootfs", "rootfs.img")
@@ -217,6 +218,8 @@ class Staging:
         disk = rootfs.role == "rootfs.img" or (rootfs.kind is not None and rootfs.kind.container is Container.QCOW2)
         if disk:
             self._drop_tree()
+            with self._file(rootfs).open("rb") as raw:
+                check_qcow2(raw.read(HEAD))
         else:
             self._check_rootfs(rootfs)
         files = SplitFiles(self._image_file(metadata), self._image_file(rootfs))
@@ -239,12 +242,15 @@ class Staging:
             return
         path = self._file(part)
         if part.kind.container is Container.SQUASHFS:
-            with path.open("rb") as raw:
-                scan_rootfs_squashfs(raw, self._limits)
             if self._driver is not None and not mounts_squashfs(self.depot, self._driver, self.origin):
                 tree = self._tree()
                 assert tree is not None
                 unpack_squashfs_confined(path, tree, self._limits)
+            elif self.origin is Origin.NETWORK:
+                scan_squashfs_confined(path, self._limits)
+            else:
+                with path.open("rb") as raw:
+                    scan_rootfs_squashfs(raw, self._limits)
             return
         if part.kind.container is not Container.TAR:
             raise InvalidRequest(f"The root file system can't be a {part.kind.container.value}")
