@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from azekura.daemon.call import MAX_JSON, Call, refused
 from azekura.daemon.callers import Access, Caller, identify
@@ -29,6 +30,21 @@ class Route:
     handler: Handler
     access: Access
     summary: str
+
+
+class _OneLine(logging.Filter):
+    """What strangers can cause at will makes one line in the log, not a page."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        exc = record.exc_info[1] if record.exc_info else None
+        if isinstance(exc, HttpProcessingError | ConnectionError):
+            record.msg, record.args = "%s: %s", (record.getMessage(), " ".join(str(exc).split())[:200])
+            record.exc_info = None
+            record.levelno, record.levelname = logging.INFO, "INFO"
+        return True
+
+
+logging.getLogger("aiohttp.server").addFilter(_OneLine())
 
 
 def build(server: ServerState, routes: list[Route]) -> web.Application:
@@ -80,7 +96,10 @@ async def _outermost(
         return refused(404, "not found")
     except web.HTTPException as exc:
         return refused(exc.status, exc.reason or "")
-    except (asyncio.CancelledError, ConnectionResetError):
+    except ConnectionError as exc:
+        log.info("%s %s: the client hung up (%s)", request.method, request.path, exc)
+        return refused(400, "The connection broke")  # nobody reads it; aiohttp takes its absence for a fault of ours
+    except asyncio.CancelledError:
         raise
     except Exception:
         log.exception("%s %s failed", request.method, request.path)

@@ -49,6 +49,10 @@ class Call:
     def query(self, name: str, default: str = "") -> str:
         return self.request.query.get(name, default)
 
+    def header(self, name: str) -> str:
+        """A header's value, empty where there is none; bytes that aren't UTF-8 become U+FFFD."""
+        return clean_text(self.request.headers.get(name, ""))
+
     def recursion(self) -> int:
         """The depth asked for.
 
@@ -87,6 +91,11 @@ class Call:
             return json.loads(body)
         except (ValueError, RecursionError) as exc:
             raise InvalidRequest(f"The request's body is not JSON: {str(exc)[:100]}") from exc
+
+
+def clean_text(text: str) -> str:
+    """``text`` from a header (PEP 383 escapes for stray bytes) as text that can be stored and sent."""
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def sync(metadata: Any = None, *, etag: str = "", location: str = "") -> web.Response:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from aiohttp import BodyPartReader, web
 from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http_exceptions import HttpProcessingError
 
-from azekura.daemon.call import Call
+from azekura.daemon.call import Call, clean_text
 from azekura.errors import InvalidRequest
 from azekura.services.images.export import ExportFile
 from azekura.services.images.parts import Part
@@ -34,23 +36,37 @@ async def receive_form(call: Call, staging: Staging) -> str:
     Raises:
         InvalidRequest: not such a form, in LXD's words.
     """
-    try:
+    with _malformed_form():
         reader = await call.request.multipart()
-    except (ValueError, AssertionError) as exc:
-        raise InvalidRequest("Invalid multipart image") from exc
     label = ""
-    async for field in reader:
+    while True:
+        with _malformed_form():
+            field = await reader.next()
+        if field is None:
+            return clean_text(label)
         if not isinstance(field, BodyPartReader) or field.name not in ("metadata", "rootfs", "rootfs.img"):
             raise InvalidRequest("Invalid multipart image")
         label = field.filename or ""
         part = staging.part(field.name, None)
         await _pump(call, part, _chunks(field))
-    return label
 
 
 async def _chunks(field: BodyPartReader) -> AsyncIterator[bytes]:
-    while data := await field.read_chunk(BATCH):
+    while True:
+        with _malformed_form():
+            data = await field.read_chunk(BATCH)
+        if not data:
+            return
         yield data
+
+
+@contextlib.contextmanager
+def _malformed_form() -> Iterator[None]:
+    """aiohttp's parser raises whatever it stumbles over."""
+    try:
+        yield
+    except (ValueError, AssertionError, RuntimeError, HttpProcessingError, EOFError) as exc:
+        raise InvalidRequest("Invalid multipart image") from exc
 
 
 async def _pump(call: Call, part: Part, chunks: AsyncIterator[bytes]) -> None:

@@ -26,7 +26,7 @@ from azekura.wire.times import parse_time
 
 
 def _wishes(call: Call, body: Body) -> ImageWishes:
-    header = call.request.headers.get("X-LXD-aliases", "")
+    header = call.header("X-LXD-aliases")
     expires = parse_time(body.text("expires_at"))
     return ImageWishes(
         public=body.flag("public"),
@@ -38,7 +38,7 @@ def _wishes(call: Call, body: Body) -> ImageWishes:
             *(AliasWish(one.text("name"), one.text("description")) for one in body.bodies("aliases")),
             *(AliasWish(value) for key, value in parse_qsl(header) if key == "alias"),
         ),
-        reuse=body.flag("reuse") or truth(call.request.headers.get("X-LXD-reuse", "0")),
+        reuse=body.flag("reuse") or truth(call.header("X-LXD-reuse")),
         expires_at=None if expires == NEVER else expires,
     )
 

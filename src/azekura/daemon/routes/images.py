@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from azekura.daemon.call import Call, started, sync, url
+from azekura.daemon.call import Call, clean_text, started, sync, url
 from azekura.daemon.filters import apply_filter
 from azekura.daemon.routes.image_sources import start_from_json
 from azekura.daemon.transfer import BlobResponse, receive_file, receive_form, send_form
@@ -54,7 +54,7 @@ async def list_all(call: Call) -> web.StreamResponse:
 async def create(call: Call) -> web.StreamResponse:
     """An upload, or JSON that names a source."""
     kind = call.request.content_type
-    secret = call.request.headers.get("X-LXD-secret", "")
+    secret = call.header("X-LXD-secret")
     if secret:
         return await _receive_push(call, secret)
     if not call.caller.viewer.everything:
@@ -76,21 +76,20 @@ async def _looks_like_json(call: Call) -> bool:
 
 
 def _header_wishes(call: Call) -> ImageWishes:
-    headers = call.request.headers
     properties: dict[str, str] = {}
-    for header in headers.getall("X-LXD-properties", []):
-        for key, value in parse_qsl(header, keep_blank_values=True):
+    for header in call.request.headers.getall("X-LXD-properties", []):
+        for key, value in parse_qsl(clean_text(header), keep_blank_values=True):
             properties.setdefault(key, value)
-    expected = headers.get("X-LXD-fingerprint", "")
-    profiles = [value for key, value in parse_qsl(headers.get("X-LXD-profiles", "")) if key == "profile"]
-    aliases = [value for key, value in parse_qsl(headers.get("X-LXD-aliases", "")) if key == "alias"]
+    expected = call.header("X-LXD-fingerprint")
+    profiles = [value for key, value in parse_qsl(call.header("X-LXD-profiles")) if key == "profile"]
+    aliases = [value for key, value in parse_qsl(call.header("X-LXD-aliases")) if key == "alias"]
     return ImageWishes(
-        public=truth(headers.get("X-LXD-public", "0")),
-        filename=headers.get("X-LXD-filename", "")[:255],
+        public=truth(call.header("X-LXD-public")),
+        filename=call.header("X-LXD-filename")[:255],
         properties=properties,
         profiles=tuple(profiles) or None,
         aliases=tuple(AliasWish(name) for name in aliases),
-        reuse=truth(headers.get("X-LXD-reuse", "0")),
+        reuse=truth(call.header("X-LXD-reuse")),
         expected=Fingerprint.parse(expected) if expected else None,
     )
 
@@ -123,7 +122,7 @@ async def _upload(call: Call, wishes: ImageWishes, *, form: bool) -> web.StreamR
 
 async def _receive_push(call: Call, secret: str) -> web.StreamResponse:
     """Another server sends an image that somebody here asked it for."""
-    fingerprint = call.request.headers.get("X-LXD-fingerprint", "")
+    fingerprint = call.header("X-LXD-fingerprint")
     running = _token_operation(call, secret)
     wanted = running.operation.metadata.get("fingerprint") if running else None
     if running is None or not fingerprint or fingerprint != wanted:
