@@ -51,7 +51,8 @@ def check_store(
     corrupt = _check_blobs(depot, stored, report, repair=repair, quick=quick, progress=progress)
     for image in images:
         _check_image(depot, image, stored, corrupt, report, repair=repair)
-    _check_strays(depot, stored, set(rows), report, repair=repair)
+    sound = {sha256: size for sha256, size in stored.items() if sha256 not in corrupt}
+    _check_strays(depot, sound, set(rows), report, repair=repair)
     for sha256 in rows.keys() - stored.keys():
         with depot.catalog.read() as tx:
             held = tx.blobs.references(sha256)
