@@ -7,6 +7,7 @@ import sys
 
 from azekura.cli.command import TEXT, Command, Flag
 from azekura.client.body import bytes_body
+from azekura.client.envelope import ANSWER_LIMIT, open_envelope
 from azekura.errors import InvalidRequest
 
 TYPE_CHECKING = False
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from azekura.cli.invocation import Invocation
+    from azekura.client.body import Body
+    from azekura.client.envelope import Record
+    from azekura.client.server import Server
 
 _ENVELOPE = ("type", "status", "status_code", "operation", "error_code", "error", "metadata")
 
@@ -31,7 +35,9 @@ def run(call: Invocation) -> None:
     if data == "-":
         data = sys.stdin.buffer.read().decode(errors="surrogateescape")
     body = bytes_body(_as_json(data).encode("utf-8", "surrogateescape")) if options.given("data") else None
-    envelope, _ = server.envelope(options.text("request"), path, body=body)
+    envelope = _ask(server, options.text("request"), path, body)
+    if envelope is None:
+        return
     if options.switch("wait") and envelope["type"] == "async":
         from azekura.client.operations import Operation
 
@@ -40,6 +46,20 @@ def run(call: Invocation) -> None:
         _show({key: envelope.get(key) for key in _ENVELOPE}, sort=False)
     elif envelope.get("metadata") not in (None, {}):
         _show(envelope["metadata"], sort=True)
+
+
+def _ask(server: Server, method: str, path: str, body: Body | None) -> Record | None:
+    """The answer's envelope; what isn't JSON is a file, which is written out as it comes."""
+    answer = server.open(method, path, body=body)
+    try:
+        if answer.status >= 400 or "json" in answer.headers.get("content-type", "json"):
+            return open_envelope(answer.status, answer.read(ANSWER_LIMIT))
+        sys.stdout.flush()
+        while data := answer.read_some():
+            sys.stdout.buffer.write(data)
+        return None
+    finally:
+        answer.close()
 
 
 def _as_json(text: str) -> str:
