@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from azekura.errors import InvalidRequest
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from azekura.cli.command import Command
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
     from azekura.cli.progress import Progress
     from azekura.client.config import Config
     from azekura.client.server import Server
+
+_PUBLIC = ("image ", "init", "launch", "query", "remote ")  # what can be asked of a server that doesn't know us
 
 
 class Invocation:
@@ -33,6 +37,8 @@ class Invocation:
         Raises:
             NotFound, InvalidRequest: see :meth:`Config.server`.
         """
+        if self.config.remote(remote).public and not self.path.startswith(_PUBLIC):
+            raise InvalidRequest("The remote isn't a private LXD server")
         if remote not in self._servers:
             self._servers[remote] = self.config.server(remote, project=self.project or None)
         return self._servers[remote]
