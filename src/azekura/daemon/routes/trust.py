@@ -11,8 +11,8 @@ from azekura.daemon.call import Call, started, sync, url
 from azekura.daemon.callers import Access
 from azekura.errors import Forbidden, InvalidRequest, NotFound
 from azekura.model.image import NEVER
-from azekura.model.operation import OperationClass
-from azekura.model.trust import TrustedCertificate
+from azekura.model.operation import OperationClass, OperationStatus
+from azekura.model.trust import Token, TrustedCertificate
 from azekura.services.operations import Running
 from azekura.services.trust import encode_join_token, parse_certificate
 from azekura.wire.etag import etag_of
@@ -59,6 +59,7 @@ async def create(call: Call) -> web.StreamResponse:
         token = await call.work(call.server.trust.take_join_token, body.text("password"))
         if token is not None:
             name, restricted = token.name or name, token.restricted
+            await call.work(_end_operation, call, token)
         else:
             await call.work(call.server.trust.check_password, body.text("password"), call.caller.address)
     if body.text("certificate") and trusted:
@@ -106,6 +107,15 @@ async def _give_token(call: Call, body: Body) -> web.StreamResponse:
         return running
 
     return started((await call.work(create)).operation)
+
+
+def _end_operation(call: Call, token: Token) -> None:
+    """A used token is no longer listed."""
+    for operation in call.depot.operations.list():
+        if operation.kind is OperationClass.TOKEN and not operation.status.final:
+            running = call.depot.operations.running(operation.id)
+            if isinstance(running.context, Token) and running.context.id == token.id:
+                call.depot.operations.finish(running, OperationStatus.CANCELLED)  # LXD's word for it
 
 
 async def _find(call: Call) -> TrustedCertificate:
