@@ -129,3 +129,18 @@ def seat_at(daemon: Daemon | RealLxd, program: tuple[str, ...], name: str) -> Se
     seat = Seat(program, folder / "lxd", config, at_real=isinstance(daemon, RealLxd))
     seat.run("image", "list")  # the client greets its first user once
     return seat
+
+
+def join_token(admin: Seat, name: str, *words: str) -> str:
+    """What ``lxc config trust add`` gives out for a client called ``name``."""
+    out = admin.lxc("config", "trust", "add", "--name", name, *words)
+    return out.split("token:")[1].strip()
+
+
+def url_of(admin: Seat) -> str:
+    """The daemon's address on the network."""
+    server = admin.server()
+    try:
+        return f"https://{server.get('/1.0')['environment']['addresses'][0]}"
+    finally:
+        server.close()

@@ -88,7 +88,7 @@ class Side:
         text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UUID", text)
         text = re.sub(r"(published with fingerprint: )[0-9a-f]{64}", r"\1FINGERPRINT", text)
         # our help has sentences of its own; how a command is used must be the same
-        text = re.sub(r"^Description:\n.*?^Usage:\n([^\n]*)\n.*", r"Usage: \1", text, flags=re.S | re.M)
+        text = re.sub(r"^Description:\n.*?^Usage:\n([^\n]*)\n.*", r"Usage: \1", text, flags=re.DOTALL | re.MULTILINE)
         # LXD prints properties in random order
         text = re.sub(r"(?<=Properties:\n)(    .*\n)+", lambda m: "".join(sorted(m[0].splitlines(True))), text)
         return re.sub(r" +\|", " |", re.sub(r"-{3,}", "---", text)).strip()
