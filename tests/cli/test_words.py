@@ -254,7 +254,7 @@ def test_export_of_other_bytes_leaves_nothing(lxc: Lxc, tmp_path: Path) -> None:
 
 
 def test_outdated_images_are_an_exit_code_of_their_own(lxc: Lxc) -> None:
-    image = {"fingerprint": FINGERPRINT, "aliases": ["debian"], "newest": "cd" * 32, "reason": "auto update is off"}
+    image = {"fingerprint": FINGERPRINT, "aliases": ["debian"], "newer": "cd" * 32, "reason": "auto update is off"}
     code, out, _ = lxc(lambda request: request.sync([image]), "image", "outdated", "-f", "csv")
     assert (code, out) == (2, f"debian,{FINGERPRINT[:12]},{'cd' * 6},auto update is off\n")
     assert lxc(lambda request: request.sync([]), "image", "outdated", "-f", "csv")[0] == 0
@@ -272,7 +272,7 @@ def test_prune_says_what_it_did_and_why(lxc: Lxc) -> None:
     assert code == 0
     assert "never used" in out
     assert out.endswith("1 images with 5.00MiB would be deleted\n")
-    assert seen[0].json() == {"dry_run": True, "older_than_days": 30.0, "unused": True, "to_free": 5 << 30}
+    assert seen[0].json() == {"dry_run": True, "older_than_days": 30, "unused": True, "to_free": 5 << 30}
 
 
 def test_alias_set_sends_what_it_expects(lxc: Lxc) -> None:
@@ -285,7 +285,7 @@ def test_alias_set_sends_what_it_expects(lxc: Lxc) -> None:
         else:
             request.refuse(404, "not found")
 
-    out = lxc(handler, "image", "alias", "set", "a/b", "abab", "--expect", "")[1]
+    out = lxc(handler, "image", "alias", "set", "a/b", "abab", "--expect=")[1]
     assert out == f"a/b moved from {'cd' * 6} to {FINGERPRINT[:12]}\n"
     assert seen[-1].path == "/1.0/images/aliases/a%2Fb/move"
     assert seen[-1].json() == {"target": "abab", "expect": None}

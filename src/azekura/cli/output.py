@@ -21,6 +21,16 @@ def json_line(value: Any) -> str:
     return text + "\n"
 
 
+def printable(text: str) -> str:
+    """Text from elsewhere for a terminal: what is no printable character shows as ``\\x1b``; line ends stay."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() or char == "\n" else char.encode("unicode_escape", "surrogatepass").decode()
+        for char in text
+    )
+
+
 def megabytes(size: int) -> str:
     """An image's size: MB of 1024² bytes, as LXD has always called them."""
     return f"{size / 1024 / 1024:.2f}MB"

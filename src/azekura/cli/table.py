@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from azekura.cli.output import json_line, printable
 from azekura.errors import InvalidRequest
 
 TYPE_CHECKING = False
@@ -22,8 +23,6 @@ def render(form: str, header: list[str], rows: list[list[str]], raw: Any) -> str
     if form == "csv":
         return "".join(",".join(_csv_field(cell) for cell in row) + "\n" for row in rows)
     if form == "json":
-        from azekura.cli.output import json_line
-
         return json_line(raw)
     if form == "yaml":
         from azekura.cli.yaml_output import dump
@@ -75,7 +74,7 @@ def _center(text: str, width: int) -> str:
 def _layout(header: list[str], rows: list[list[str]]) -> tuple[list[str], list[list[list[str]]], list[int]]:
     titles = [_title(name) for name in header]
     widths = [display_width(title) for title in titles]
-    lines = [[cell.split("\n") for cell in row] for row in rows]
+    lines = [[printable(cell).split("\n") for cell in row] for row in rows]
     for row in lines:
         for column, cell in enumerate(row):
             for line in cell:

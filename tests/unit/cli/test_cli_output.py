@@ -16,6 +16,7 @@ from azekura.cli.output import (
     is_set,
     json_line,
     megabytes,
+    printable,
     seconds_of,
     short_date,
     upload_date,
@@ -72,6 +73,11 @@ def test_wide_characters_keep_columns_straight() -> None:
     assert lines[5] == "| ab   |"
 
 
+def test_control_characters_reach_no_terminal() -> None:
+    assert "\x1b" not in render("table", ["N"], [["\x1b]0;title\x07\x9b31m"]], None).replace("\n", "")
+    assert printable("a\x1b[31m\nb\x7f") == "a\\x1b[31m\nb\\x7f"
+
+
 def test_rows_are_sorted_naturally_with_empty_cells_last() -> None:
     rows = [["c10"], [""], ["c9"], ["C1"], ["c9a"], ["1"]]
     sort_rows(rows)
@@ -81,7 +87,8 @@ def test_rows_are_sorted_naturally_with_empty_cells_last() -> None:
 @given(st.lists(st.text(max_size=8), max_size=6))
 def test_natural_order_does_not_depend_on_the_order_before(texts: list[str]) -> None:
     keys = [natural_key(text) for text in texts]
-    assert sorted(keys) == sorted(reversed(keys))
+    backwards = list(reversed(keys))
+    assert sorted(keys) == sorted(backwards)
 
 
 def test_yaml_quotes_what_would_not_read_back_as_text() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from azekura.cli.command import FORMAT, INTEGER, MANY, TEXT, Command, Flag
-from azekura.cli.image.reference import dereference
+from azekura.cli.image.reference import dereference, fetch
 from azekura.cli.natural import sort_rows
 from azekura.cli.output import short_date
 from azekura.cli.table import render
@@ -78,7 +78,7 @@ def move(call: Invocation) -> None:
     order: Record = {"target": dereference(server, call.arguments[1])}
     if call.options.given("expect"):
         expected = call.options.text("expect")
-        order["expect"] = dereference(server, expected) if expected else None
+        order["expect"] = fetch(server, expected)[0]["fingerprint"] if expected else None
     answer = server.post(f"images/aliases/{quote(name)}/move", order)
     before, after = answer.get("previous"), str(answer.get("target"))
     if before == after:

@@ -13,7 +13,6 @@ from azekura.errors import InvalidRequest
 _METADATA_NAMES = ("lxd.tar", "incus.tar", "metadata.tar", "meta.tar", "meta-")
 _ROOTFS_NAMES = ("rootfs.", "root.tar", "root.squashfs", "disk")
 _LAYOUT = ("metadata.yaml", "rootfs", "templates")
-ENTRIES_LOOKED_AT = 1000
 
 
 def pair_in(folder: str) -> tuple[str, str] | None:
@@ -43,23 +42,6 @@ def pair_in(folder: str) -> tuple[str, str] | None:
         f"{folder} doesn't hold exactly one metadata tarball and one root file system: "
         f"found {', '.join(metadata + rootfs)}; name the two files instead"
     )
-
-
-def holds_metadata(path: str) -> bool | None:
-    """Whether a tarball has a ``metadata.yaml`` at its top; None when we can't read it."""
-    import tarfile
-    import zlib
-
-    try:
-        with tarfile.open(path, "r:*") as archive:
-            for number, member in enumerate(archive):
-                if member.name.removeprefix("./") == "metadata.yaml":
-                    return True
-                if number >= ENTRIES_LOOKED_AT:
-                    break
-    except (tarfile.TarError, OSError, EOFError, zlib.error):
-        return None
-    return False
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from azekura.cli.command import Command, Flag
 from azekura.cli.image.reference import fetch
-from azekura.cli.output import is_set, megabytes, short_date
+from azekura.cli.output import is_set, megabytes, printable, short_date
 from azekura.errors import AzekuraError
 
 TYPE_CHECKING = False
@@ -44,7 +44,7 @@ def _show(image: Record) -> None:
         print(f"    {title}: {short_date(image[key]) if is_set(image.get(key)) else 'never'}")
     print("Properties:")
     for key, value in sorted((image.get("properties") or {}).items()):
-        print(f"    {key}: {value}")
+        print(printable(f"    {key}: {value}"))
     print("Aliases:")
     for alias in image.get("aliases") or ():
         description = alias.get("description")

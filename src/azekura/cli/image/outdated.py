@@ -27,13 +27,13 @@ def run(call: Invocation) -> int:
                 )
             ),
             str(image["fingerprint"])[:12],
-            str(image.get("newest") or "")[:12],
+            str(image.get("newer") or "")[:12],
             str(image.get("reason") or ""),
         ]
         for image in images
     ]
     sort_rows(rows)
-    sys.stdout.write(render(call.options.text("format"), ["ALIASES", "FINGERPRINT", "NEWEST", "REASON"], rows, images))
+    sys.stdout.write(render(call.options.text("format"), ["ALIASES", "FINGERPRINT", "NEWER", "REASON"], rows, images))
     return OUTDATED if images else 0
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from azekura.cli.invocation import Invocation
     from azekura.client.envelope import Record
 
-_DAYS = {"h": 1 / 24, "d": 1, "w": 7, "m": 30, "y": 365, "": 1}
+_DAYS = {"": 1, "d": 1, "w": 7, "m": 30, "y": 365}
 _SIZES = {"": 1, "B": 1} | {
     f"{letter}{suffix}": base ** (power + 1)
     for power, letter in enumerate("kMGTP")
@@ -23,17 +23,17 @@ _SIZES = {"": 1, "B": 1} | {
 }
 
 
-def days(text: str) -> float:
-    """``30d``, ``12h``, ``2w``, or a number of days.
+def days(text: str) -> int:
+    """``30d``, ``2w``, ``6m``, ``1y``, or a number of days.
 
     Raises:
         InvalidRequest: none of them.
     """
-    number = text.rstrip("hdwmy")
+    number = text.rstrip("dwmy")
     unit = text[len(number) :]
-    if not number.replace(".", "", 1).isdigit() or unit not in _DAYS:
-        raise InvalidRequest(f'Not an age: "{text}" (30d, 12h and 2w are)')
-    return float(number) * _DAYS[unit]
+    if not number.isdigit() or not number.isascii() or unit not in _DAYS:
+        raise InvalidRequest(f'Not an age: "{text}" (30d, 2w and 6m are)')
+    return int(number) * _DAYS[unit]
 
 
 def size(text: str) -> int:
@@ -92,7 +92,7 @@ COMMANDS = {
         flags=(
             Flag("dry-run", "Only show what would be deleted, and why"),
             FORMAT,
-            Flag("older-than", "Images not used for so long: 30d, 12h, 2w", kind=TEXT),
+            Flag("older-than", "Images not used for so long: 30d, 2w, 6m", kind=TEXT),
             Flag("to-free", "As many as it takes to free so much: 5GiB", kind=TEXT),
             Flag("unused", "Images that no instance was made of"),
         ),

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from azekura.client.server import Server
 
 DISK = b"QFI\xfb"  # qcow2: the disk of a virtual machine
-SQUASHFS = b"hsqs"
 
 
 def sort_arguments(call: Invocation) -> tuple[str, list[str], dict[str, str]]:
@@ -105,33 +104,20 @@ def _from_files(server: Server, files: list[str], headers: dict[str, str], progr
             headers = {**headers, "X-LXD-filename": _header_text(os.path.basename(files[0]))}
             return server.run("POST", "images", body=body, headers=headers)
         with open_to_read(files[1]) as second:
-            metadata, rootfs = (files[0], first), (files[1], second)
-            if _is_wrong_way_round(first.fileno(), second.fileno(), files):
-                metadata, rootfs = rootfs, metadata
-            is_disk = os.pread(rootfs[1].fileno(), 4, 0) == DISK
+            from azekura.formats.pair import classify_pair
+
+            names = {first: os.path.basename(files[0]), second: os.path.basename(files[1])}
+            metadata, rootfs = classify_pair(first, second)
+            is_disk = os.pread(rootfs.fileno(), 4, 0) == DISK
             parts = [
-                FormFile("metadata", os.path.basename(metadata[0]), FilePiece(metadata[1])),
-                FormFile("rootfs.img" if is_disk else "rootfs", os.path.basename(rootfs[0]), FilePiece(rootfs[1])),
+                FormFile("metadata", names[metadata], FilePiece(metadata)),
+                FormFile("rootfs.img" if is_disk else "rootfs", names[rootfs], FilePiece(rootfs)),
             ]
             return server.run("POST", "images", body=form_body(parts, report), headers=headers)
 
 
 def _header_text(name: str) -> str:
     return "".join(char if char.isprintable() else "_" for char in name)
-
-
-def _is_wrong_way_round(first: int, second: int, files: list[str]) -> bool:
-    """Whether the root file system was named before the metadata. Told by what the files hold; where both are
-    archives and that can't be told, the smaller one is the metadata."""
-    heads = [os.pread(descriptor, 4, 0) for descriptor in (first, second)]
-    if heads[0] in (SQUASHFS, DISK):
-        return heads[1] not in (SQUASHFS, DISK)
-    if heads[1] in (SQUASHFS, DISK) or os.fstat(first).st_size <= os.fstat(second).st_size:
-        return False
-    from azekura.cli.image.folder import holds_metadata
-
-    found = holds_metadata(files[0])
-    return not found if found is not None else True
 
 
 COMMANDS = {
