@@ -14,7 +14,7 @@ def rows(rounds: int) -> list[Row]:
         debian = image.debian()
         mine, theirs = stack.enter_context(ours()), stack.enter_context(real())
         for server in (mine, theirs):
-            server.lxc("image", "import", debian.metadata, debian.rootfs, "--alias", "deb")
+            server.lxc("image", "import", *debian.files, "--alias", "deb")
             server.lxc("launch", "deb", "c1")
         words = ("exec", "c1", "--", "true")
         sides = {

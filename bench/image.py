@@ -20,11 +20,16 @@ _numbers = itertools.count(1)
 
 
 @dataclass(frozen=True, slots=True)
-class SplitImage:
-    """A metadata tarball and a root filesystem."""
+class ImageFiles:
+    """A metadata tarball and a root filesystem; a unified tarball where that is None."""
 
     metadata: Path
-    rootfs: Path
+    rootfs: Path | None
+
+    @property
+    def files(self) -> list[Path]:
+        """As ``lxc image import`` takes them."""
+        return [self.metadata] if self.rootfs is None else [self.metadata, self.rootfs]
 
 
 @contextmanager
@@ -37,22 +42,22 @@ def scratch() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def debian(folder: Path = DEBIAN) -> SplitImage:
+def debian(folder: Path = DEBIAN) -> ImageFiles:
     """Debian with systemd, minimal; built once and kept."""
     subprocess.run([BUILD, folder], check=True, capture_output=True)
-    return SplitImage(folder / "metadata.tar.xz", folder / "rootfs.squashfs")
+    return ImageFiles(folder / "metadata.tar.xz", folder / "rootfs.squashfs")
 
 
-def as_tarball(image: SplitImage, folder: Path) -> SplitImage:
+def as_tarball(image: ImageFiles, folder: Path) -> ImageFiles:
     """The same with its rootfs as a gzip tarball."""
     tree, tarball = folder / "tree", folder / "rootfs.tar.gz"
-    subprocess.run(["unsquashfs", "-q", "-n", "-d", tree, image.rootfs], check=True, capture_output=True)
+    subprocess.run(["unsquashfs", "-q", "-n", "-d", tree, str(image.rootfs)], check=True, capture_output=True)
     subprocess.run(["tar", "--xattrs", "--numeric-owner", "-C", tree, "-czf", tarball, "."], check=True)
     shutil.rmtree(tree)
-    return SplitImage(image.metadata, tarball)
+    return ImageFiles(image.metadata, tarball)
 
 
-def with_new_fingerprint(image: SplitImage, folder: Path) -> SplitImage:
+def with_new_fingerprint(image: ImageFiles, folder: Path) -> ImageFiles:
     """The same image with other metadata: no server has seen it."""
     number = next(_numbers)
     metadata = folder / f"metadata-{number}.tar"
@@ -64,4 +69,4 @@ def with_new_fingerprint(image: SplitImage, folder: Path) -> SplitImage:
                 data += f"# {folder.name} {number}\n".encode()
                 entry.size = len(data)
             target.addfile(entry, io.BytesIO(data))
-    return SplitImage(metadata, image.rootfs)
+    return ImageFiles(metadata, image.rootfs)

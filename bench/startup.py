@@ -13,7 +13,7 @@ def rows(rounds: int) -> list[Row]:
     debian = image.debian()
     bare = clean_environment()
     with ours() as mine:
-        mine.lxc("image", "import", debian.metadata, debian.rootfs, "--alias", "deb")
+        mine.lxc("image", "import", *debian.files, "--alias", "deb")
         mine.lxc("launch", "deb", "c1")
         sides = {
             "images": lambda: mine.time("image", "list"),
