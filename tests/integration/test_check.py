@@ -1,4 +1,4 @@
-"""``lxd check`` finds what is wrong between records, files and hashes. It repairs or moves aside, and deletes nothing."""
+"""``lxd check``: what is wrong between records, files and hashes is found, repaired or moved aside; nothing is deleted."""
 
 from __future__ import annotations
 

@@ -141,7 +141,7 @@ def _check(folder: StateFolder, options: argparse.Namespace) -> int:
         pass
     else:
         raise HostError("The daemon is running", hint="stop it first: lxd shutdown, or systemctl stop azekura")
-    if not folder.database.exists():
+    if folder.catalog == folder.database and not folder.database.exists():
         raise HostError(f"There is no store in {folder.root}", hint="set LXD_DIR to the daemon's state folder")
     depot = open_depot(folder)
 

@@ -25,14 +25,14 @@ log = logging.getLogger("azekura.opening")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-def open_depot(folder: StateFolder, *, host: Runtime | None = None, database: str | None = None) -> Depot:
+def open_depot(folder: StateFolder, *, host: Runtime | None = None) -> Depot:
     """Open the state folder, put right what a crash left, and find what still runs.
 
     Raises:
         HostError, StorageFailed: the folder can't be used.
     """
     folder.create()
-    catalog = open_catalog(database or folder.database)
+    catalog = open_catalog(folder.catalog)
     blobs = FolderBlobs(folder.blobs)
     events = Events(catalog)
     operations = Operations(catalog, events)

@@ -22,6 +22,11 @@ class StateFolder:
         return self.root / "azekura.db"
 
     @property
+    def catalog(self) -> Path | str:
+        """Where the catalog is: the URL in ``AZEKURA_DATABASE`` (PostgreSQL), else the file of this folder."""
+        return os.environ.get("AZEKURA_DATABASE") or self.database
+
+    @property
     def blobs(self) -> Path:
         return self.root / "images"
 
