@@ -1,4 +1,4 @@
-"""``lxd check``: what is wrong between records, files and hashes is found, repaired or moved aside; nothing is deleted."""
+"""``lxd check`` finds what is wrong between records, files and hashes, repairs it or moves it aside, deletes nothing."""
 
 from __future__ import annotations
 
