@@ -94,7 +94,9 @@ def _header_wishes(call: Call) -> ImageWishes:
     )
 
 
-async def _upload(call: Call, wishes: ImageWishes, *, form: bool) -> web.StreamResponse:
+async def _upload(
+    call: Call, wishes: ImageWishes, *, form: bool, shown: Mapping[str, str] | None = None
+) -> web.StreamResponse:
     await call.work(check_wishes, call.depot, wishes)
     origin = Origin.ADMIN if call.caller.local else Origin.NETWORK
     limit = await call.work(call.server.settings.get, "images.size_limit")
@@ -117,7 +119,7 @@ async def _upload(call: Call, wishes: ImageWishes, *, form: bool) -> web.StreamR
             raise
         return {"fingerprint": image.fingerprint.value, "size": str(image.size)}
 
-    return started(call.depot.operations.start("Downloading image", work))
+    return started(call.depot.operations.start("Downloading image", work, metadata=shown))
 
 
 async def _receive_push(call: Call, secret: str) -> web.StreamResponse:
@@ -137,7 +139,8 @@ async def _receive_push(call: Call, secret: str) -> web.StreamResponse:
         replace_properties=bool(wishes.properties),
         adopt=True,
     )
-    response = await _upload(call, wishes, form=call.request.content_type == "multipart/form-data")
+    pushed = {"secret": secrets.token_hex(32)}  # with it the sender, a stranger, waits for the end
+    response = await _upload(call, wishes, form=call.request.content_type == "multipart/form-data", shown=pushed)
     await call.work(call.depot.operations.finish, running, OperationStatus.SUCCESS)
     return response
 
