@@ -61,7 +61,8 @@ def attach(server: Server, name: str, kind: str) -> int:
     order = {"width": size.columns, "height": size.lines, "type": "console"}
     operation = server.start("POST", f"{path_of(name)}/console", order)
     fds = (operation.record.get("metadata") or {}).get("fds") or {}
-    print("To detach from the console, press: <ctrl>+a q\r", flush=True)
+    sys.stdout.write("To detach from the console, press: <ctrl>+a q\n\r")
+    sys.stdout.flush()
     with raw(0):
         channel, console = server.websockets(
             f"{operation.path}/websocket", [{"secret": fds["control"]}, {"secret": fds["0"]}]
@@ -70,6 +71,9 @@ def attach(server: Server, name: str, kind: str) -> int:
         output = start(pump_out, console, 1)
         start(_keys, console)
         output.join()
+        channel.close()
+        sys.stdout.write("\n\r")
+        sys.stdout.flush()
     try:
         operation.wait()
     except Cancelled:

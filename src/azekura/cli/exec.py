@@ -76,9 +76,12 @@ def run(call: Invocation) -> int:
                 outputs = [start(pump_out, channels[2], 1), start(pump_out, channels[3], 2)]
                 stdin = os.open(os.devnull, os.O_RDONLY) if options.switch("disable-stdin") else 0
                 start(pump_in, stdin, channels[1])
-            for output in outputs:
-                output.join()
-            record = operation.wait()
+            # asked now, so that the answer is there as soon as the command has ended
+            try:
+                record = operation.wait()
+            finally:
+                for output in outputs:
+                    output.join(None if operation.is_final else 0)
     except AzekuraError as exc:
         code = _code_for(str(exc))
         if code is None:

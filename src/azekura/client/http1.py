@@ -11,7 +11,7 @@ from azekura.errors import BadAnswer, ConnectionFailed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
+    from _socket import socket
     from collections.abc import Iterator
 
     from azekura.client.body import Body, FilePiece
@@ -25,7 +25,7 @@ class Reader:
 
     __slots__ = ("_buffer", "_socket")
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket) -> None:
         self._socket = connection
         self._buffer = b""
 
@@ -115,7 +115,7 @@ class SocketAnswer(Answer):
 
     __slots__ = ("_left", "_mode", "_reader", "_socket", "headers", "status")
 
-    def __init__(self, connection: socket.socket, method: str) -> None:
+    def __init__(self, connection: socket, method: str) -> None:
         self._socket = connection
         self._reader = Reader(connection)
         while True:
@@ -155,7 +155,7 @@ class SocketAnswer(Answer):
                 pass
         return size
 
-    def detach(self) -> tuple[socket.socket, bytes]:
+    def detach(self) -> tuple[socket, bytes]:
         """The connection itself and what was read beyond the header: after ``101 Switching Protocols``."""
         return self._socket, self._reader.rest()
 
@@ -210,7 +210,7 @@ def request_head(method: str, path: str, headers: dict[str, str]) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8", "surrogateescape")
 
 
-def send_body(connection: socket.socket, body: Body) -> None:
+def send_body(connection: socket, body: Body) -> None:
     """Send all of it; files go from the page cache to the socket without a copy here.
 
     Raises:
@@ -237,7 +237,7 @@ def send_body(connection: socket.socket, body: Body) -> None:
         raise ConnectionFailed("A file changed while it was being sent")
 
 
-def _send_file(connection: socket.socket, piece: FilePiece) -> Iterator[int]:
+def _send_file(connection: socket, piece: FilePiece) -> Iterator[int]:
     position, left = piece.start, piece.length
     while left > 0:
         count = os.sendfile(connection.fileno(), piece.file.fileno(), position, min(left, 4 << 20))

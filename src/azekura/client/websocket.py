@@ -11,7 +11,7 @@ from azekura.errors import BadAnswer, ConnectionFailed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
+    from _socket import socket
 
     from azekura.client.http1 import Answer
     from azekura.client.transport import Transport
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 MESSAGE_LIMIT = 64 << 20  # bytes; a server has no reason to send more at once
 RECEIVE = 256 * 1024
+SHUT_BOTH = 2  # socket.SHUT_RDWR
 
 
 _MAGIC = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # the RFC's (§1.3)
@@ -35,13 +36,13 @@ def _sha1(data: bytes) -> bytes:
 class Refused(Exception):
     """The server answered the handshake with something else; the answer is the caller's to read and close."""
 
-    def __init__(self, answer: Answer, connection: socket.socket) -> None:
+    def __init__(self, answer: Answer, connection: socket) -> None:
         super().__init__(answer.status)
         self.answer = answer
         self.connection = connection
 
 
-def _ask(connection: socket.socket, host: str, path: str, headers: dict[str, str]) -> str:
+def _ask(connection: socket, host: str, path: str, headers: dict[str, str]) -> str:
     """Send the request to switch; returns the key that the answer must fit."""
     from binascii import b2a_base64
 
@@ -61,7 +62,7 @@ def _ask(connection: socket.socket, host: str, path: str, headers: dict[str, str
     return key
 
 
-def _confirm(connection: socket.socket, key: str) -> tuple[socket.socket, bytes]:
+def _confirm(connection: socket, key: str) -> tuple[socket, bytes]:
     """Read the answer to :func:`_ask`; returns the connection and what came after the answer."""
     from binascii import b2a_base64
 
@@ -77,7 +78,7 @@ def _confirm(connection: socket.socket, key: str) -> tuple[socket.socket, bytes]
 class WebSocket:
     """An open websocket. One thread may receive while others send."""
 
-    def __init__(self, connection: socket.socket, first: bytes = b"") -> None:
+    def __init__(self, connection: socket, first: bytes = b"") -> None:
         self._socket = connection
         self._buffer = bytearray(first)
         self._sending = threading.Lock()
@@ -92,7 +93,7 @@ class WebSocket:
             Refused: an answer other than the switch.
             BadAnswer: a wrong handshake.
         """
-        opened: list[socket.socket] = []
+        opened: list[socket] = []
         try:
             keys = []
             for path in paths:
@@ -221,6 +222,10 @@ class WebSocket:
             self._send(CLOSE, struct.pack("!H", 1000))
         except ConnectionFailed:
             pass
+        try:
+            self._socket.shutdown(SHUT_BOTH)  # wakes a thread that is reading; closing alone doesn't
+        except OSError:
+            pass  # the other side was faster
         self._socket.close()
 
 
