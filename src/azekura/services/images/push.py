@@ -9,14 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from azekura.client.address import quote
 from azekura.client.body import FilePiece, FormFile, file_body, form_body
 from azekura.client.server import Server
-from azekura.errors import InvalidRequest
+from azekura.errors import InvalidRequest, RemoteError
 from azekura.model.image import Image
 from azekura.services.depot import Depot
 from azekura.services.images.export import export_files
 from azekura.services.operations import Running
 from azekura.wire.fields import Body
+
+_WAIT = 5  # seconds between two looks at whether we were cancelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,4 +73,23 @@ def push_image(depot: Depot, image: Image, request: PushRequest, running: Runnin
         else:
             forms = [FormFile(one.field, one.filename, FilePiece(raw)) for one, raw in zip(files, opened, strict=True)]
             body = form_body(forms, progress)
-        server.envelope("POST", "images", headers=dict(headers), body=body)
+        envelope, _ = server.envelope("POST", "images", headers=dict(headers), body=body)
+        _await_registration(server, envelope.get("metadata"), running)
+
+
+def _await_registration(server: Server, operation: Any, running: Running) -> None:
+    """Until the target's own operation has ended: its secret lets us wait for it as a stranger.
+
+    Raises:
+        RemoteError: it failed there.
+    """
+    body = Body(operation if isinstance(operation, dict) else {}, "operation")
+    secret = body.body("metadata").text("secret")
+    while secret:
+        query = {"secret": secret, "timeout": str(_WAIT)}
+        state = Body(server.get(f"operations/{quote(body.text('id'))}/wait", query), "operation")
+        running.check()
+        if state.number("status_code") == 200:
+            return
+        if state.number("status_code") in (400, 401):
+            raise RemoteError(state.text("err") or "The target server didn't take the image")
