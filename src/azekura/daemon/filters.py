@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Mapping
 from typing import Any
@@ -19,10 +18,9 @@ class _Clause:
         self.field = field.split(".", 1)
         self.equal = (operator == "eq") != negate
         self.value = value
-        # LXD takes the value for a case-insensitive regular expression; with one that may run long a stranger could
-        # hold the server, so only literals and "anything" are understood
-        parts = [re.escape(part) for part in value.split(".*")]
-        self.pattern = re.compile(".*".join(parts), re.IGNORECASE | re.DOTALL)
+        # LXD takes the value for a case-insensitive regular expression; with one that runs long a stranger could hold
+        # the server, so only literals and "anything" are understood, and searched for without ever going back
+        self.parts = value.casefold().split(".*")
 
     def matches(self, record: Mapping[str, Any]) -> bool:
         return self._equals(_look_up(record, self.field)) == self.equal
@@ -31,12 +29,28 @@ class _Clause:
         if isinstance(found, bool):
             return self.value.lower() == str(found).lower()
         if isinstance(found, str):
-            return self.pattern.fullmatch(found) is not None
+            return _matches(self.parts, found.casefold())
         if isinstance(found, int | float):
             return self.value == str(found)
         if isinstance(found, list):
             return any(self._equals(one.get("name") if isinstance(one, dict) else one) for one in found)
         return False
+
+
+def _matches(parts: list[str], text: str) -> bool:
+    """Whether ``text`` is ``parts`` with anything between them. One pass: the earliest place of each part is best."""
+    if len(parts) == 1:
+        return text == parts[0]
+    first, *middle, last = parts
+    if len(text) < len(first) + len(last) or not text.startswith(first) or not text.endswith(last):
+        return False
+    place, end = len(first), len(text) - len(last)
+    for part in middle:
+        found = text.find(part, place, end)
+        if found < 0:
+            return False
+        place = found + len(part)
+    return True
 
 
 def _look_up(record: Mapping[str, Any], field: list[str]) -> Any:
