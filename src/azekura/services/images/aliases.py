@@ -121,16 +121,12 @@ def rollback_alias(depot: Depot, name: str, steps: int = 1) -> tuple[Fingerprint
         raise InvalidRequest("An alias is rolled back by one step or more")
     with depot.catalog.write() as tx:
         current = tx.aliases.get(name)
-        earlier = [move.target for move in tx.aliases.history(name) if move.target is not None]
-        distinct: list[Fingerprint] = []
-        for target in earlier:
-            if target != current.target and (not distinct or distinct[-1] != target):
-                distinct.append(target)
-        if len(distinct) < steps:
+        earlier = _earlier_targets(tx.aliases.history(name), current.target)
+        if len(earlier) < steps:
             raise InvalidRequest(
-                f'Alias "{name}" can\'t be rolled back by {steps}: it has {len(distinct)} earlier target(s)'
+                f'Alias "{name}" can\'t be rolled back by {steps}: it has {len(earlier)} earlier target(s)'
             )
-        target = distinct[steps - 1]
+        target = earlier[steps - 1]
         try:
             image = tx.images.get(target)
         except NotFound:
@@ -143,6 +139,22 @@ def rollback_alias(depot: Depot, name: str, steps: int = 1) -> tuple[Fingerprint
         tx.aliases.move(name, image.fingerprint, expect=current.target, reason="rollback")
     depot.events.lifecycle("image-alias-updated", _path(name), {"target": target.value})
     return current.target, target
+
+
+def _earlier_targets(history: list[AliasMove], current: Fingerprint) -> list[Fingerprint]:
+    """What rolling back goes through, nearest first. What was rolled back is out of the way: twice goes back twice."""
+    trail: list[Fingerprint] = []
+    for move in reversed(history):
+        if move.target is None:
+            continue
+        if move.reason == "rollback" and move.target in trail:
+            while trail[-1] != move.target:
+                trail.pop()
+        elif not trail or trail[-1] != move.target:
+            trail.append(move.target)
+    if trail and trail[-1] == current:
+        trail.pop()
+    return trail[::-1]
 
 
 def alias_type(text: str) -> ImageType:
