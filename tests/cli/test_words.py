@@ -265,7 +265,7 @@ def test_prune_says_what_it_did_and_why(lxc: Lxc) -> None:
 
     def handler(request: Request) -> None:
         seen.append(request)
-        image = {"fingerprint": FINGERPRINT, "aliases": [], "size": 5 << 20, "reason": "never used", "removed": True}
+        image = {"fingerprint": FINGERPRINT, "aliases": [], "size": 5 << 20, "reason": "never used", "removed": False}
         request.sync([image])
 
     code, out, _ = lxc(handler, "image", "prune", "--unused", "--older-than", "30d", "--to-free", "5GiB", "--dry-run")
@@ -273,6 +273,17 @@ def test_prune_says_what_it_did_and_why(lxc: Lxc) -> None:
     assert "never used" in out
     assert out.endswith("1 images with 5.00MiB would be deleted\n")
     assert seen[0].json() == {"dry_run": True, "older_than_days": 30, "unused": True, "to_free": 5 << 30}
+
+
+def test_deleted_images_are_listed_apart(lxc: Lxc) -> None:
+    seen: list[Request] = []
+
+    def handler(request: Request) -> None:
+        seen.append(request)
+        request.sync([{"fingerprint": FINGERPRINT, "size": 1, "uploaded_at": ""}])
+
+    assert lxc(handler, "image", "list", "--deleted", "-f", "csv", "-c", "f") == (0, f"{FINGERPRINT[:12]}\n", "")
+    assert seen[0].query == "deleted=1&recursion=1"
 
 
 def test_alias_set_sends_what_it_expects(lxc: Lxc) -> None:

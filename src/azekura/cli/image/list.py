@@ -85,6 +85,10 @@ def _find(call: Invocation, remote: str, words: list[str]) -> list[Record]:
 
         return matching(list_images(call, remote), words, fields=True)
     server = call.server(remote)
+    if call.options.switch("deleted"):
+        from azekura.cli.image.filters import matching
+
+        return matching(server.get("images", {"deleted": "1", "recursion": "1"}), words, fields=True)
     if not words:
         images: list[Record] = server.get("images", {"filter": "", "recursion": "1"})
         return images
@@ -105,6 +109,7 @@ COMMANDS = {
         maximum=MANY,
         flags=(
             Flag("columns", "Columns, by their letters", short="c", kind=TEXT, default=DEFAULT_COLUMNS),
+            Flag("deleted", "Deleted images that can still be brought back"),
             FORMAT,
         ),
         description=(

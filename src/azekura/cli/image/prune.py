@@ -77,7 +77,7 @@ def run(call: Invocation) -> None:
     sort_rows(rows)
     sys.stdout.write(render(form, ["ALIASES", "FINGERPRINT", "SIZE", "REMOVED", "REASON"], rows, found))
     if form == "table":
-        removed = [image for image in found if image.get("removed")]
+        removed = [image for image in found if image.get("removed") or order["dry_run"]]
         freed = byte_size(sum(int(image.get("size", 0)) for image in removed))
         words = "would be" if order["dry_run"] else "were"
         call.say(f"{len(removed)} images with {freed} {words} deleted")
