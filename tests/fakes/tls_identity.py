@@ -42,7 +42,7 @@ class Identity:
 def make_identity(
     folder: Path, name: str = "localhost", *, ca: bool = False, signed_by: Identity | None = None
 ) -> Identity:
-    """A new identity in ``folder``, good for localhost and 127.0.0.1, self-signed or signed by another."""
+    """A new identity in ``folder``, good for localhost, 127.0.0.1 and ``name``, self-signed or signed by another."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     issuer, signing_key = subject, key
@@ -52,7 +52,7 @@ def make_identity(
         assert isinstance(loaded, ec.EllipticCurvePrivateKey)
         signing_key = loaded
     now = datetime.now(UTC)
-    names = [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
+    names = [x509.DNSName("localhost"), x509.DNSName(name), x509.IPAddress(ip_address("127.0.0.1"))]
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)

@@ -2,12 +2,14 @@
 
 What it adds to it is all about trust: every hop of a redirect is checked before a packet goes out, credentials go to
 the remote's own origin over TLS and nowhere else, a pinned certificate is the only one accepted from that origin, and a
-download that began over HTTPS never goes on over HTTP.
+download that began over HTTPS never goes on over HTTP. A proxy changes none of it: HTTPS goes through it as a tunnel
+(CONNECT), so that TLS is between us and the remote.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 import socket
 import ssl
 import threading
@@ -17,12 +19,14 @@ from contextlib import contextmanager, suppress
 from typing import Any, Self
 
 import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError, SSLError
+from urllib3.connection import HTTPConnection, HTTPSConnection, ProxyConfig
+from urllib3.exceptions import HTTPError, ProxyError, SSLError
+from urllib3.util import make_headers, parse_url
 
 from azekura.errors import BadAnswer, ConnectionFailed, Forbidden
 from azekura.remotes.policy import SLICE, DownloadPolicy
 from azekura.remotes.port import Cancelled, never
+from azekura.remotes.proxy import Proxy
 from azekura.remotes.reasons import reason_of
 from azekura.remotes.trust import Trust, pin_is_ca
 from azekura.remotes.urls import Origin, Url
@@ -31,6 +35,7 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _TLS_PIECE = 16 * 1024  # one TLS record: Python's ssl never returns more at once, and a larger buffer only costs
 _PLAIN_PIECE = 128 * 1024
 _JOINED = 128 * 1024
+_TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: (\d{3})", re.ASCII)
 
 
 class Untrusted(ConnectionFailed):
@@ -51,7 +56,8 @@ class _Tracked:
 
     def connect(self) -> None:
         super().connect()  # type: ignore[misc]
-        self.live.add(self.sock)
+        # TLS through a TLS tunnel is no socket, but has one
+        self.live.add(getattr(self.sock, "socket", self.sock))
         if self.pin and hashlib.sha256(self.sock.getpeercert(binary_form=True)).hexdigest() != self.pin:
             raise _OtherCertificate("not the pinned certificate")
         # the library would warn of a chain that nobody verified; the very certificate is more than a chain
@@ -220,9 +226,11 @@ class Http:
         return Response(raw, url, _TLS_PIECE if url.origin.scheme == "https" else _PLAIN_PIECE)
 
     def _send(self, method: str, url: Url, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
+        # a proxy for plain HTTP is asked for the whole URL
+        forwarded = url.origin.scheme == "http" and self.policy.proxies.proxy_for(url.origin) is not None
         return self._pool(url.origin).urlopen(
             method,
-            url.target,
+            url.full if forwarded else url.target,
             headers=headers,
             redirect=False,
             retries=False,
@@ -234,10 +242,14 @@ class Http:
     def _pool(self, origin: Origin) -> urllib3.HTTPConnectionPool:
         if origin in self._pools:
             return self._pools[origin]
+        proxy = self.policy.proxies.proxy_for(origin)
+        through = self._through(proxy) if proxy else {}
         timeout = urllib3.Timeout(connect=self.policy.connect_timeout, read=self.policy.stall_timeout)
         pool: urllib3.HTTPConnectionPool
         if origin.scheme == "http":
-            pool = _PlainPool(origin.host, origin.port, timeout=timeout, maxsize=1, live=self._live)
+            first = proxy.origin if proxy else origin
+            kind_of_pool = _PlainPool if first.scheme == "http" else _TlsPool
+            pool = kind_of_pool(first.host, first.port, timeout=timeout, maxsize=1, live=self._live, **through)
         else:
             pin = self._trust.pin if origin in self.home and not self._pin_is_ca else ""
             kind = "pinned" if pin else "home" if origin in self.home else "elsewhere"
@@ -252,12 +264,33 @@ class Http:
                 assert_hostname=False if pin else None,
                 live=self._live,
                 pin=pin,
+                **through,
             )
         self._pools[origin] = pool
         return pool
 
+    @staticmethod
+    def _through(proxy: Proxy) -> dict[str, Any]:
+        """What makes a pool go through ``proxy``, which the system's authorities vouch for if it speaks TLS itself."""
+        said = f"{proxy.user}:{proxy.password}"
+        return {
+            "_proxy": parse_url(str(proxy.origin)),
+            "_proxy_headers": make_headers(proxy_basic_auth=said) if proxy.user else {},
+            "_proxy_config": ProxyConfig(
+                ssl.create_default_context(),
+                use_forwarding_for_https=False,
+                assert_hostname=None,
+                assert_fingerprint=None,
+            ),
+        }
+
     def _translated(self, exc: Exception, url: Url) -> ConnectionFailed:
         where = f"Failed to connect to {url.origin}"
+        proxy = self.policy.proxies.proxy_for(url.origin)
+        if proxy is not None:
+            where += f" through the proxy {proxy.origin}"
+        if isinstance(exc, ProxyError) and (refused := _TUNNEL_REFUSED.search(str(exc))):
+            return ConnectionFailed(f"{where}: it refuses, with status {refused[1]}")
         if isinstance(exc, _OtherCertificate):
             return Untrusted(
                 f"{url.origin} shows another certificate than the one pinned for it",

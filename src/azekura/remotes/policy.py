@@ -6,8 +6,10 @@ import hashlib
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from azekura.remotes.proxy import Proxies
 
 DOCUMENT_RETRIES = 2  # at most, for indexes and records: someone waits for the answer
 SLICE = 0.25  # seconds between two looks at cancelled()
@@ -20,6 +22,7 @@ class DownloadPolicy:
     ``allow_host`` is the administrator's allow-list: it is asked for each host (lower-case name or address, without
     port) before a packet is sent there, redirects included. None means that no list is set: LXD servers and
     simplestreams may then redirect anywhere over HTTPS, a direct URL's image must come from the URL's own origin.
+    ``proxies`` are the environment's where nothing else is said.
     """
 
     retries: int = 5  # attempts in a row that bring nothing, after the first
@@ -31,6 +34,7 @@ class DownloadPolicy:
     max_size: int = 256 * 1024**3  # of a file whose size nobody announced
     redirects: int = 8
     allow_host: Callable[[str], bool] | None = None
+    proxies: Proxies = field(default_factory=Proxies.of)
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
     jitter: Callable[[], float] = random.random  # in [0, 1)
