@@ -74,13 +74,13 @@ class Command:
 
 
 GLOBAL_FLAGS = (
-    Flag("debug", "Tell everything that is done"),
+    Flag("debug", "Show the requests that are sent, on standard error"),
     Flag("force-local", "Talk to the local unix socket only"),
     Flag("help", "Show this help", short="h"),
     Flag("project", "Work in this project", kind=TEXT),
     Flag("quiet", "Leave out progress and closing words", short="q"),
     Flag("sub-commands", "With help: list every command below"),
-    Flag("verbose", "Tell more of what is done", short="v"),
+    Flag("verbose", "The same as --debug", short="v"),
     Flag("version", "Show the version"),
 )
 ROOT_FLAGS = (Flag("all", "List the rarely used commands too"), *GLOBAL_FLAGS)

@@ -85,6 +85,10 @@ def _run(arguments: list[str]) -> int:
         from azekura.client.config import Config
 
         config = Config.load()
+    if options.switch("debug") or options.switch("verbose"):
+        from azekura.client.server import Server
+
+        Server.trace = _say
     if options.switch("force-local"):
         config.keep_local_only()
     if config.is_new:
@@ -93,6 +97,10 @@ def _run(arguments: list[str]) -> int:
         greet(config, path)
     code = found.run(Invocation(path, found, values, options, config))
     return code or 0
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(line + "\n")
 
 
 def _unshadowed(command: Command) -> tuple[Flag, ...]:

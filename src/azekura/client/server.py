@@ -11,7 +11,8 @@ from azekura.errors import BadAnswer, InvalidRequest, Unsupported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Callable
+    from typing import Any, ClassVar
 
     from azekura.client.body import Body
     from azekura.client.download import Received, Sink
@@ -34,6 +35,8 @@ class Server:
     :class:`azekura.errors.AzekuraError` that fits the server's status, with the server's own words, and
     ``ConnectionFailed`` or ``BadAnswer`` when there is no sensible answer.
     """
+
+    trace: ClassVar[Callable[[str], None] | None] = None  # told of each request and its status, for --debug
 
     def __init__(
         self,
@@ -114,6 +117,8 @@ class Server:
         if etag:
             fields["If-Match"] = etag
         answer = self.open(method, path, query=query, headers=fields, body=body, timeout=timeout)
+        if Server.trace is not None:
+            Server.trace(f"{method} {self.address(path, query)}: {answer.status}")
         try:
             return open_envelope(answer.status, answer.read(ANSWER_LIMIT)), answer.headers.get("etag", "")
         finally:
