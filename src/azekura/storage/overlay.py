@@ -26,6 +26,7 @@ from azekura.storage.pool import image_lock
 from azekura.storage.pool_folders import NEW, temporary_name
 from azekura.storage.pool_storage import PoolStorage
 from azekura.storage.port import IdMap
+from azekura.storage.squashfs_trial import why_not_mounted
 from azekura.storage.tree_copy import copy_tree
 
 _SQUASHFS = "rootfs.squashfs"
@@ -38,7 +39,6 @@ class OverlayStorage(PoolStorage):
     """
 
     name: ClassVar[str] = "overlay"
-    mounts_squashfs: ClassVar[bool] = True
     shares_images: ClassVar[bool] = True
 
     def __init__(self, path: Path, *, way: LayerWay | None = None) -> None:
@@ -50,7 +50,13 @@ class OverlayStorage(PoolStorage):
         super().close()
         self._maps.close()
 
+    @property
+    def mounts_squashfs(self) -> bool:
+        return not why_not_mounted()
+
     def adopt_squashfs(self, fingerprint: str, file: Path) -> None:
+        if reason := why_not_mounted():
+            raise Unsupported(f"The kernel can't mount a squashfs image for containers ({reason}): unpack it")
         target = self._images / check_fingerprint(fingerprint)
         with explained(f"keep the image {fingerprint[:12]}", self._path):
             if target.is_dir():
@@ -122,7 +128,7 @@ class OverlayStorage(PoolStorage):
                     raise
                 raise Unsupported(
                     f"The kernel can't map ids of an overlay on {self._path}",
-                    hint="use a storage pool with the dir driver, or Linux 5.19 or newer",
+                    hint="use a storage pool with the dir driver, or Linux 5.19 or newer (6.2 for mounted images)",
                 ) from error
 
     def _open_view(self, folder: Path, image_tree: Path | None, /) -> int:

@@ -47,7 +47,6 @@ class Pool(ABC):
     """The pool itself and its images: the half of a :class:`~azekura.storage.port.StorageDriver` without volumes."""
 
     name: ClassVar[str]
-    mounts_squashfs: ClassVar[bool] = False
     shares_images: ClassVar[bool]
 
     def __init__(self, path: Path) -> None:
@@ -216,6 +215,10 @@ class Pool(ABC):
                 self._remove(folder)
                 return False
         return True
+
+    @property
+    def mounts_squashfs(self) -> bool:
+        return False
 
     def adopt_squashfs(self, fingerprint: str, file: Path) -> None:
         check_fingerprint(fingerprint)

@@ -81,9 +81,12 @@ class StorageDriver(Protocol):
     """One pool of one kind."""
 
     name: ClassVar[str]
-    mounts_squashfs: ClassVar[bool]
     shares_images: ClassVar[bool]
     """Whether volumes stand on their image for as long as they live (overlay), or are whole by themselves."""
+
+    @property
+    def mounts_squashfs(self) -> bool:
+        """Whether :meth:`adopt_squashfs` is worth a try: the driver has it, and so has this kernel."""
 
     @property
     def path(self) -> Path:

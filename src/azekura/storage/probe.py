@@ -5,7 +5,6 @@ Used by ``lxd init`` to choose a driver and to say why another wasn't.
 
 from __future__ import annotations
 
-import base64
 import os
 import shutil
 import tempfile
@@ -14,19 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from azekura.storage.faults import explained
-from azekura.storage.kernel.loop import loop_device
-from azekura.storage.kernel.mounts import RDONLY, clone_mount, new_mount
+from azekura.storage.kernel.mounts import clone_mount
 from azekura.storage.kernel.paths import BTRFS_MAGIC, clone_file, file_system_magic
 from azekura.storage.layer_map import LayerMaps
 from azekura.storage.overlay_mount import Layers, LayerWay, OverlayMounter
 from azekura.storage.port import IdMap
+from azekura.storage.squashfs_trial import why_not_mounted
 
 _TRIAL_MAP = IdMap(base=1_000_000, count=65536)
-# A squashfs of one empty folder, as mksquashfs made it.
-_EMPTY_SQUASHFS = base64.b64decode(
-    "aHNxcwEAAAAAAAAAAAACAAAAAAABABEAwAABAAQAAAAAAAAAAAAAAJcAAAAAAAAAjwAAAAAAAAD//////////2AAAAAAAAAAdwAAAAAAAAB3AAAA"
-    "AAAAAIEAAAAAAAAAFQB42mNkeMvIAAUwBhMQM0NpABxvAPgIgAAAAAAAAAAAdwAAAAAAAAAEgAAAAACJAAAAAAAAAA=="
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +103,10 @@ class _Trial:
         return None
 
     def _squashfs(self) -> bool:
-        image = self._scratch / "empty.squashfs"
-        image.write_bytes(_EMPTY_SQUASHFS.ljust(4096, b"\0"))
-        try:
-            with loop_device(image, read_only=True) as device:
-                os.close(new_mount("squashfs", (("source", device), ("ro", None)), RDONLY))
-        except OSError as error:
-            self._say("Squashfs images can't be mounted here, they are unpacked", error)
-            return False
-        return True
+        reason = why_not_mounted()
+        if reason:
+            self._reasons.append(f"Squashfs images can't be mounted here, they are unpacked ({reason})")
+        return not reason
 
     def _reflink(self) -> bool:
         source, target = self._scratch / "source", self._scratch / "target"

@@ -46,15 +46,24 @@ def clone_mount(path: Path, attributes: int = 0, map_namespace: int | None = Non
     descriptor = system_call(_OPEN_TREE, AT_FDCWD, os.fsencode(path), 1 | os.O_CLOEXEC)
     try:
         if map_namespace is not None or attributes:
-            wanted = _MountAttr(attributes, 0, 0, 0)
-            if map_namespace is not None:
-                wanted.attr_set |= _IDMAP
-                wanted.userns_fd = map_namespace
-            system_call(_MOUNT_SETATTR, descriptor, b"", AT_EMPTY_PATH, wanted, ctypes.sizeof(wanted))
+            set_attributes(descriptor, attributes, map_namespace)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def set_attributes(descriptor: int, attributes: int, map_namespace: int | None = None) -> None:
+    """Give a mount that nobody can see yet more attributes, and an id map if it has none.
+
+    Raises:
+        OSError: EINVAL where the file system can't be idmapped.
+    """
+    wanted = _MountAttr(attributes, 0, 0, 0)
+    if map_namespace is not None:
+        wanted.attr_set |= _IDMAP
+        wanted.userns_fd = map_namespace
+    system_call(_MOUNT_SETATTR, descriptor, b"", AT_EMPTY_PATH, wanted, ctypes.sizeof(wanted))
 
 
 def new_mount(file_system: str, options: Iterable[tuple[str, str | int | None]], attributes: int) -> int:
