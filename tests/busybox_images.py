@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gzip
 import io
 import shutil
 import subprocess
@@ -63,7 +64,7 @@ def tiny_image(number: int = 0, *, properties: str = "{os: tiny}", metadata: str
     """A unified image of a few hundred bytes that can be stored but not started; another ``number``, another image."""
     text = metadata or f"architecture: x86_64\ncreation_date: {1700000000 + number}\nproperties: {properties}\n"
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w:gz", format=tarfile.PAX_FORMAT) as tar:
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
         data = text.encode()
         entry = tarfile.TarInfo("metadata.yaml")
         entry.size = len(data)
@@ -75,4 +76,4 @@ def tiny_image(number: int = 0, *, properties: str = "{os: tiny}", metadata: str
         entry = tarfile.TarInfo("rootfs/number")
         entry.size = len(content)
         tar.addfile(entry, io.BytesIO(content))
-    return out.getvalue()
+    return gzip.compress(out.getvalue(), mtime=0)

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+from tests.api.split_images import split_pair
 from tests.busybox_images import images, tiny_image
 from tests.daemon_process import Daemon
 from tests.rest import Rest, eventually, form
@@ -48,23 +49,6 @@ def test_a_chunked_upload_of_unknown_length_is_taken(rest: Rest, new_image: NewI
 def test_an_upload_without_a_content_type_is_taken(rest: Rest, new_image: NewImage) -> None:
     data = new_image()
     assert rest.done(rest.post("images", raw=data))["fingerprint"] == hashlib.sha256(data).hexdigest()
-
-
-def split_pair(number: int) -> tuple[bytes, bytes]:
-    """metadata.tar and rootfs.tar; the metadata is of that number's own."""
-    import io
-    import tarfile
-
-    def tar(name: str, content: bytes) -> bytes:
-        out = io.BytesIO()
-        with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
-            entry = tarfile.TarInfo(name)
-            entry.size = len(content)
-            archive.addfile(entry, io.BytesIO(content))
-        return out.getvalue()
-
-    metadata = tar("metadata.yaml", f"architecture: x86_64\ncreation_date: {1600000000 + number}\n".encode())
-    return metadata, tar("etc-issue", f"rootfs {number}\n".encode())
 
 
 @pytest.mark.parametrize("swapped", [False, True])

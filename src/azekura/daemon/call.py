@@ -82,15 +82,34 @@ class Call:
         """The body as JSON; an empty body is an empty object.
 
         Raises:
-            InvalidRequest: not JSON, or deeper nested than any request of ours.
+            InvalidRequest: not JSON, deeper nested than any request of ours, or with text that isn't Unicode.
         """
         body = await self.raw()
         if not body.strip():
             return {}
         try:
-            return json.loads(body)
+            value = json.loads(body)
         except (ValueError, RecursionError) as exc:
             raise InvalidRequest(f"The request's body is not JSON: {str(exc)[:100]}") from exc
+        if b"\\ud" in body.lower() and _has_half_character(value):
+            raise InvalidRequest("The request's body has half of a character in it (a lone surrogate)")
+        return value
+
+
+def _has_half_character(value: Any) -> bool:
+    """Whether a text in ``value`` holds a lone surrogate: JSON can spell it, UTF-8 can't."""
+    pending = [value]
+    while pending:
+        one = pending.pop()
+        if isinstance(one, str):
+            if not one.isascii() and any("\ud800" <= char <= "\udfff" for char in one):
+                return True
+        elif isinstance(one, dict):
+            pending.extend(one)
+            pending.extend(one.values())
+        elif isinstance(one, list):
+            pending.extend(one)
+    return False
 
 
 def clean_text(text: str) -> str:
@@ -106,6 +125,11 @@ def sync(metadata: Any = None, *, etag: str = "", location: str = "") -> web.Res
     if location:
         response.headers["Location"] = location
     return response
+
+
+def sync_encoded(body: bytes) -> web.Response:
+    """An answer that was encoded already, in a thread: encoding thousands of records would hold everybody else up."""
+    return web.Response(body=body, content_type=JSON_TYPE)
 
 
 def started(operation: Operation) -> web.Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -75,6 +76,7 @@ async def serve(folder: StateFolder, *, group: str = "", host: Runtime | None = 
         starting.add_done_callback(lambda _: server.ready.set())
         server.background = Background(server)
         server.background.start()
+        _spare_the_collector()
         await server.stopping.wait()
         _notify("STOPPING=1")
         await _stop(server)
@@ -85,6 +87,15 @@ async def serve(folder: StateFolder, *, group: str = "", host: Runtime | None = 
         lifecycle.close()
         await loop.run_in_executor(None, close_depot, depot)
         server.close()
+
+
+def _spare_the_collector() -> None:
+    """What was imported stays: the garbage collector needn't walk through it again and again, and may come less often.
+
+    Else it takes a fifth of the time of a list of ten thousand images.
+    """
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
 
 
 def _reload(server: ServerState) -> None:

@@ -13,6 +13,7 @@ from typing import IO, Any
 from aiohttp import BodyPartReader, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_exceptions import HttpProcessingError
+from multidict import CIMultiDict
 
 from azekura.daemon.call import Call, clean_text
 from azekura.errors import InvalidRequest
@@ -109,6 +110,12 @@ class BlobResponse(web.FileResponse):
         self._call = call
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        condition = request.headers.get("If-Range", "")
+        if condition.startswith(('"', "W/")):  # aiohttp knows dates only
+            status = self._path.stat()
+            if condition != f'"{status.st_mtime_ns:x}-{status.st_size:x}"':
+                kept = [(key, value) for key, value in request.headers.items() if key.lower() != "range"]
+                request = request.clone(headers=CIMultiDict(kept))
         self._call.server.downloads += 1
         try:
             return await super().prepare(request)

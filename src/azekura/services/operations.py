@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -25,6 +26,7 @@ Work = Callable[["Running"], Mapping[str, Any] | None]
 
 KEPT = timedelta(seconds=60)  # how long a finished operation can be asked for; LXD's five seconds are the least
 SHOWN = timedelta(seconds=5)  # how long a finished one is listed, as in LXD
+TOKEN_LIFE = timedelta(hours=24)
 PROGRESS_INTERVAL = 0.2  # seconds between two published progress updates
 WORKERS = 24
 
@@ -164,10 +166,10 @@ class Operations:
             owner=self.owner,
         )
         running = Running(self, operation)
-        with self._lock:
-            self._live[operation.id] = running
         with self._catalog.write(durable=False) as tx:
             tx.operations.create(_without_secrets(operation))
+        with self._lock:
+            self._live[operation.id] = running
         self._publish(replace(operation, status=OperationStatus.PENDING))
         self._publish(operation)
         return running
@@ -300,10 +302,21 @@ class Operations:
         with self._lock:
             for operation_id in [key for key, (_, ended) in self._finished.items() if ended < limit]:
                 del self._finished[operation_id]
+        self._end_old_tokens()
         before = datetime.now(UTC) - KEPT
         with self._catalog.write(durable=False) as tx:
             tx.operations.delete_finished_before(before)
             tx.events.trim(datetime.now(UTC) - timedelta(days=1))
+
+    def _end_old_tokens(self) -> None:
+        """Tokens that nobody used and that are too old by now."""
+        limit = datetime.now(UTC) - TOKEN_LIFE
+        with self._lock:
+            live = [running.operation for running in self._live.values()]
+        for operation in live:
+            if operation.kind is OperationClass.TOKEN and operation.created_at < limit:
+                with contextlib.suppress(AzekuraError):  # it was used or cancelled meanwhile
+                    self.cancel(operation.id)
 
     def close(self, patience: float = 5.0) -> None:
         """Cancel what can be cancelled and wait a moment for the rest."""

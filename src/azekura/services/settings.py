@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -25,15 +26,30 @@ class Setting:
     secret: bool = False
 
 
+LONGEST_SPAN = 1_000_000
+_INTEGER = re.compile(r"[+-]?\d{1,19}", re.ASCII)
+
+
 def _any(_: str) -> None:
     pass
 
 
 def _integer(value: str) -> None:
-    try:
-        int(value)
-    except ValueError:
-        raise ValueError("invalid integer") from None
+    if not _INTEGER.fullmatch(value):
+        raise ValueError("invalid integer")
+
+
+def _span(value: str) -> None:
+    """Days, hours or minutes: what a date can be moved by."""
+    _integer(value)
+    if abs(int(value)) > LONGEST_SPAN:
+        raise ValueError(f"at most {LONGEST_SPAN}")
+
+
+def _bytes(value: str) -> None:
+    _integer(value)
+    if int(value) < 0:
+        raise ValueError("a size can't be negative")
 
 
 def _boolean(value: str) -> None:
@@ -73,15 +89,15 @@ SETTINGS = {
         Setting("core.proxy_https", "", "Proxy for HTTPS downloads", _any),
         Setting("core.proxy_ignore_hosts", "", "Hosts reached without the proxy", _any),
         Setting("core.server_name", "", "What this server calls itself; empty: the host's name", _any),
-        Setting("core.shutdown_timeout", "5", "Minutes that containers have to stop at shutdown", _integer),
+        Setting("core.shutdown_timeout", "5", "Minutes that containers have to stop at shutdown", _span),
         Setting("images.auto_update_cached", "true", "Keep downloaded images fresh", _boolean),
-        Setting("images.auto_update_interval", "6", "Hours between two looks for newer images; 0: never", _integer),
+        Setting("images.auto_update_interval", "6", "Hours between two looks for newer images; 0: never", _span),
         Setting("images.compression_algorithm", "gzip", "How published images are compressed", _compression),
         Setting("images.default_architecture", "", "Architecture assumed where none is said", _architecture),
-        Setting("images.remote_cache_expiry", "10", "Days an unused cached image is kept; 0: for ever", _integer),
+        Setting("images.remote_cache_expiry", "10", "Days an unused cached image is kept; 0: for ever", _span),
         Setting("images.allowed_servers", "", "Hosts images may come from, patterns; empty: any", _any),
-        Setting("images.undelete_hours", "24", "Hours in which a deleted image can be brought back", _integer),
-        Setting("images.size_limit", "", "Largest image accepted, in bytes; empty: no limit", _integer),
+        Setting("images.undelete_hours", "24", "Hours in which a deleted image can be brought back", _span),
+        Setting("images.size_limit", "", "Largest image accepted, in bytes; empty: no limit", _bytes),
         Setting(
             "storage.mount_squashfs",
             "trusted",
@@ -170,6 +186,16 @@ class Settings:
         return {
             key: "true" if key in SETTINGS and SETTINGS[key].secret else value for key, value in sorted(stored.items())
         }
+
+    def stored(self) -> dict[str, str]:
+        """What was set, as it is kept: not for anybody's eyes."""
+        with self._catalog.read() as tx:
+            return dict(tx.settings.all())
+
+    def restore(self, values: Mapping[str, str | None]) -> None:
+        """Put back what :meth:`stored` said."""
+        with self._catalog.write() as tx:
+            tx.settings.set(dict(values))
 
     def check(self, wanted: Mapping[str, str]) -> None:
         """Raises:

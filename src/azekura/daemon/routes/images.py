@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from azekura.daemon.call import Call, clean_text, started, sync, url
+from azekura.daemon.call import Call, clean_text, started, sync, sync_encoded, url
 from azekura.daemon.filters import apply_filter
 from azekura.daemon.routes.image_sources import start_from_json
 from azekura.daemon.transfer import BlobResponse, receive_file, receive_form, send_form
@@ -34,6 +34,7 @@ from azekura.services.images.staging import Staging
 from azekura.services.images.usage import usage_report, used_by
 from azekura.services.operations import Running
 from azekura.services.settings import truth
+from azekura.wire.envelope import sync_body
 from azekura.wire.fields import Body
 from azekura.wire.images import image_etag, image_put_from_json, image_to_json
 
@@ -48,7 +49,7 @@ async def list_all(call: Call) -> web.StreamResponse:
         return sync(kept if recursion else [url("images", one["fingerprint"]) for one in kept])
     if not recursion:
         return sync([url("images", image.fingerprint.value) for image in images])
-    return sync(await call.work(lambda: [image_to_json(image) for image in images]))
+    return sync_encoded(await call.work(lambda: sync_body([image_to_json(image) for image in images])))
 
 
 async def create(call: Call) -> web.StreamResponse:
@@ -162,6 +163,8 @@ async def _visible(call: Call) -> Image:
     if secret and not call.caller.viewer.everything:
         image = await call.work(_by_secret, call, reference, secret)
         if image is not None:
+            if (running := _token_operation(call, secret)) is not None:
+                await call.work(call.depot.operations.finish, running, OperationStatus.CANCELLED)  # LXD's word
             return image
     return await call.work(get_image, call.depot.catalog, reference, call.caller.viewer)
 
@@ -252,13 +255,19 @@ async def secret(call: Call) -> web.StreamResponse:
     def keep() -> Running:
         with call.depot.catalog.write() as tx:
             tx.secrets.add(image.fingerprint, digest, expires)
-        return call.depot.operations.create(
+        running = call.depot.operations.create(
             "Image download token",
             kind=OperationClass.TOKEN,
             resources={"images": (url("images", image.fingerprint.value),)},
             metadata={"secret": value},
             may_cancel=True,
         )
+        running.on_cancel = revoke
+        return running
+
+    def revoke() -> None:
+        with call.depot.catalog.write() as tx:
+            tx.secrets.revoke(digest)
 
     running = await call.work(keep)
     return started(running.operation)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import secrets
 from typing import Any
 
@@ -37,7 +38,7 @@ def _check_secret(call: Call, operation: Operation) -> None:
         return
     known = str(operation.metadata.get("secret", ""))
     given = call.query("secret")
-    if not known or not secrets.compare_digest(known.encode(), given.encode()):
+    if not known or not secrets.compare_digest(known.encode(), given.encode("utf-8", "replace")):
         raise Forbidden("not authorized")
 
 
@@ -51,7 +52,9 @@ async def wait(call: Call) -> web.StreamResponse:
     try:
         timeout = float(text)
     except ValueError:
-        raise InvalidRequest(f"Invalid timeout {text[:20]!r}: it takes a number of seconds") from None
+        timeout = math.nan
+    if math.isnan(timeout):
+        raise InvalidRequest(f"Invalid timeout {text[:20]!r}: it takes a number of seconds")
     operations = call.depot.operations
     operation = await call.work(operations.get, call.path("id"))
     _check_secret(call, operation)

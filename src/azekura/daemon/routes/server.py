@@ -57,21 +57,21 @@ async def _change(call: Call, *, replace: bool) -> web.StreamResponse:
             raise StaleETag(f"ETag doesn't match: {current} vs {if_match}")
     if "core.https_address" in config and call.server.listeners is not None:
         call.server.settings.check(config)
+    before = await call.work(call.server.settings.stored)
     changed = await call.work(call.server.settings.change, config, replace=replace)
-    await _apply(call, changed)
+    await _apply(call, changed, before)
     call.depot.events.lifecycle("config-updated", "/1.0")
     return sync()
 
 
-async def _apply(call: Call, changed: dict[str, str]) -> None:
-    """Have changed settings take effect; an address that can't be listened on is taken back."""
+async def _apply(call: Call, changed: dict[str, str], before: dict[str, str]) -> None:
+    """Have changed settings take effect; with an address that can't be listened on all is as ``before``."""
     listeners = call.server.listeners
     if "core.https_address" in changed and listeners is not None:
-        before = listeners.setting
         try:
             await listeners.listen(changed["core.https_address"])
         except BaseException:
-            await call.work(call.server.settings.change, {"core.https_address": before}, replace=False)
+            await call.work(call.server.settings.restore, {key: before.get(key) for key in changed})
             raise
     if call.server.background is not None and changed:
         call.server.background.settings_changed(set(changed))

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
+from cryptography import x509
 
 from azekura.daemon.call import Call, started, sync, url
 from azekura.daemon.callers import Access
@@ -55,6 +56,7 @@ async def create(call: Call) -> web.StreamResponse:
     if body.text("type") not in ("", "client"):
         raise InvalidRequest(f"Unknown certificate type: {body.text('type')[:40]}")
     name, restricted, projects = body.text("name"), body.flag("restricted"), body.texts("projects")
+    certificate = _certificate(call, body)
     if not trusted:
         token = await call.work(call.server.trust.take_join_token, body.text("password"))
         if token is not None:
@@ -62,19 +64,20 @@ async def create(call: Call) -> web.StreamResponse:
             await call.work(_end_operation, call, token)
         else:
             await call.work(call.server.trust.check_password, body.text("password"), call.caller.address)
-    if body.text("certificate") and trusted:
-        certificate = parse_certificate(body.text("certificate"))
-    else:
-        transport = call.request.transport
-        tls = transport.get_extra_info("ssl_object") if transport is not None else None
-        der = tls.getpeercert(True) if tls is not None else None
-        if der is None:
-            raise InvalidRequest("No client certificate provided")
-        from cryptography import x509
-
-        certificate = x509.load_der_x509_certificate(der)
     added = await call.work(call.server.trust.add, certificate, name, restricted=restricted, projects=projects)
     return sync(location=url("certificates", added.fingerprint))
+
+
+def _certificate(call: Call, body: Body) -> x509.Certificate:
+    """The one in the body, or that of the connection: strangers can only add the one whose key they hold."""
+    if body.text("certificate") and call.caller.access >= Access.ADMIN:
+        return parse_certificate(body.text("certificate"))
+    transport = call.request.transport
+    tls = transport.get_extra_info("ssl_object") if transport is not None else None
+    der = tls.getpeercert(True) if tls is not None else None
+    if der is None:
+        raise InvalidRequest("No client certificate provided")
+    return x509.load_der_x509_certificate(der)
 
 
 async def _give_token(call: Call, body: Body) -> web.StreamResponse:
