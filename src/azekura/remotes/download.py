@@ -22,6 +22,7 @@ from azekura.errors import (
     ConnectionFailed,
     FingerprintMismatch,
     Forbidden,
+    InvalidRequest,
     NotFound,
 )
 from azekura.remotes import port
@@ -233,7 +234,11 @@ class _Transfer:
             if response.status == 304:
                 return 304
             self._check_answer(url, response)
-            self._receive(response)
+            try:
+                self._receive(response)
+            except InvalidRequest as exc:
+                # the sink says that these bytes are no image
+                raise self._useless(exc) from exc
         self._finish()
         return 200
 
@@ -368,13 +373,17 @@ class _Transfer:
                 state.inflate.finish()
             self._target.finish()
         except (FingerprintMismatch, BadAnswer) as exc:
-            # put together from several answers it may be a mixture: once more, from one. Or another mirror is right.
-            stitched = state.pieces > 1 and self._ranges
-            if stitched:
-                self._give_up_ranges()
-            elif len(self._urls) > 1:
-                self._restart()
-            raise _Again(exc, dead=not stitched) from exc
+            raise self._useless(exc) from exc
+
+    def _useless(self, exc: AzekuraError) -> _Again:
+        """The bytes are wrong. Put together from several answers they may be a mixture: once more, from one answer. Or
+        another mirror is right."""
+        stitched = self._state.pieces > 1 and self._ranges
+        if stitched:
+            self._give_up_ranges()
+        elif len(self._urls) > 1:
+            self._restart()
+        return _Again(exc, dead=not stitched)
 
 
 def _retry_after(response: Response) -> float:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from azekura.errors import BadAnswer, NotFound, RemoteError
+from azekura.errors import BadAnswer, ConnectionFailed, NotFound, RemoteError
 from azekura.remotes import download
 from azekura.remotes.coding import gunzipped
 from azekura.remotes.document_cache import DocumentCache, Kept
@@ -68,6 +68,7 @@ class StreamDocuments:
         self._warn = warn
         self._anew = anew
         self._parsed: dict[str, StreamIndex | RawProducts] = {}
+        self._silent = False  # the server could not be reached a moment ago
 
     def current(self) -> list[Document]:
         """The products files that the index names now."""
@@ -113,11 +114,14 @@ class StreamDocuments:
         kept = self._cache.head(path)
         if kept and signed and kept.signed_by != self._signing.trusted:
             kept = None
+        if kept and self._silent:
+            return Document(path, kept.sha256)
         try:
             return self._fetched(path, urls, kept, parse, limit, signed=signed)
         except (RemoteError, NotFound) as exc:
             if kept is None:
                 raise
+            self._silent = isinstance(exc, ConnectionFailed)
             self._warn(f"Using the kept index of {self._bases[0].shown}: {exc}")
             return Document(path, kept.sha256)
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from azekura.services.pools import Pools
 
 Clock = Callable[[], datetime]
+_LOOK = 0.1  # seconds between two looks at whether a wait is still wanted
 
 
 def utc_now() -> datetime:
@@ -37,14 +38,24 @@ class KeyedLocks:
         self._locks: dict[str, tuple[threading.Lock, int]] = {}
 
     @contextmanager
-    def hold(self, key: str) -> Iterator[None]:
-        """Wait for the lock of ``key`` and hold it inside the ``with`` block."""
+    def hold(self, key: str, check: Callable[[], None] | None = None) -> Iterator[None]:
+        """Wait for the lock of ``key`` and hold it inside the ``with`` block.
+
+        ``check`` is called now and then while waiting; what it raises ends the wait.
+        """
         with self._guard:
             lock, wanted = self._locks.get(key, (threading.Lock(), 0))
             self._locks[key] = (lock, wanted + 1)
         try:
-            with lock:
+            if check is None:
+                lock.acquire()
+            else:
+                while not lock.acquire(timeout=_LOOK):
+                    check()
+            try:
                 yield
+            finally:
+                lock.release()
         finally:
             with self._guard:
                 lock, wanted = self._locks[key]

@@ -6,10 +6,12 @@ import fnmatch
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from azekura.errors import AlreadyExists, AzekuraError, InvalidRequest, NotFound
+from azekura.errors import AlreadyExists, Ambiguous, AzekuraError, InvalidRequest, NotFound, RemoteError
 from azekura.model.architecture import runnable
 from azekura.model.fingerprint import Fingerprint, is_prefix
 from azekura.model.image import EPOCH, Image, ImageType, SplitFiles
@@ -28,6 +30,11 @@ from azekura.services.settings import Settings
 
 log = logging.getLogger("azekura.download")
 
+_SURE = 12  # digits of a fingerprint that nobody takes for an alias
+# with an image to fall back to: for the question whether there is a newer one, and for that newer one
+ASKING: Mapping[str, Any] = {"retries": 0, "connect_timeout": 3.0, "stall_timeout": 3.0}
+FETCHING: Mapping[str, Any] = {"retries": 2, "stall_timeout": 10.0}
+
 
 @dataclass(frozen=True, slots=True)
 class RemoteReference:
@@ -42,8 +49,16 @@ class RemoteReference:
     architectures: Sequence[str] = field(default_factory=runnable)
 
 
-def server_for(depot: Depot, reference: RemoteReference, warn: Callable[[str], None] | None = None) -> ImageServer:
-    """The image server behind a reference, with the administrator's allow-list and kept credentials."""
+def server_for(
+    depot: Depot,
+    reference: RemoteReference,
+    warn: Callable[[str], None] | None = None,
+    patience: Mapping[str, Any] | None = None,
+) -> ImageServer:
+    """The image server behind a reference, with the administrator's allow-list and kept credentials.
+
+    ``patience``: fields of the ``DownloadPolicy`` that are not the defaults.
+    """
     allowed = [
         part.strip() for part in Settings(depot.catalog).get("images.allowed_servers").split(",") if part.strip()
     ]
@@ -51,6 +66,7 @@ def server_for(depot: Depot, reference: RemoteReference, warn: Callable[[str], N
     def allow_host(host: str) -> bool:
         return any(fnmatch.fnmatchcase(host.lower(), pattern.lower()) for pattern in allowed)
 
+    policy = DownloadPolicy(allow_host=allow_host if allowed else None, **(patience or {}))
     credentials = CredentialStore(depot.folder.credentials).load(reference.server)
     return open_server(
         reference.server,
@@ -58,7 +74,7 @@ def server_for(depot: Depot, reference: RemoteReference, warn: Callable[[str], N
         credentials=credentials,
         certificate_pem=reference.certificate or None,
         secret=reference.secret or None,
-        policy=DownloadPolicy(allow_host=allow_host if allowed else None),
+        policy=policy,
         cache_dir=depot.folder.cache,
         architectures=tuple(reference.architectures),
         warn=warn,
@@ -102,20 +118,61 @@ def download_image(
         present = _present(depot, Fingerprint.parse(reference.reference), wishes)
         if present is not None:
             return present  # asked for by fingerprint: the bytes can't be any others, no need to ask the server
+    known = _cached(depot, source) if prefer_cached else None
+    troubles: list[str] = []
+
+    def warn(text: str) -> None:
+        troubles.append(text)
+        running.update({"warning": text})
+
+    server = server_for(depot, reference, warn, None if known is None else ASKING)
     try:
-        server = server_for(depot, reference, warn=lambda text: running.update({"warning": text}))
-        remote = server.resolve(
-            reference.reference, type=_wanted_type(reference.image_type), architectures=reference.architectures
-        )
+        remote = _resolve(server, reference)
     except NotFound:
         raise
     except AzekuraError as exc:
-        cached = _cached(depot, source) if prefer_cached else None
-        if cached is None:
+        if known is None:
             raise
-        log.warning("can't check %s for a newer image, using the cached one: %s", reference.server, exc)
-        running.update({"warning": f"Couldn't check for a newer image ({exc}); using the cached one"})
-        return cached
+        return _kept_instead(known, reference, exc, running)
+    if known is not None and not troubles:
+        server = server_for(depot, reference, warn, FETCHING)  # it answers: a newer image is worth some patience
+    try:
+        return _bring(depot, server, reference, remote, wishes, source, running)
+    except NotFound:
+        # between the two questions the alias moved on, and the older image went
+        again = _resolve(server, reference)
+        if again.fingerprint == remote.fingerprint:
+            raise
+        return _bring(depot, server, reference, again, wishes, source, running)
+    except RemoteError as exc:
+        if known is None:
+            raise
+        return _kept_instead(known, reference, exc, running)
+
+
+def _resolve(server: ImageServer, reference: RemoteReference) -> RemoteImage:
+    return server.resolve(
+        reference.reference, type=_wanted_type(reference.image_type), architectures=reference.architectures
+    )
+
+
+def _kept_instead(known: Image, reference: RemoteReference, exc: AzekuraError, running: Running) -> Image:
+    """The image that came from there before, and a word about why it is not a fresh one."""
+    log.warning("can't check %s for a newer image, using the cached one: %s", reference.server, exc)
+    running.update({"warning": f"Couldn't check for a newer image ({exc}); using the cached one"})
+    return known
+
+
+def _bring(
+    depot: Depot,
+    server: ImageServer,
+    reference: RemoteReference,
+    remote: RemoteImage,
+    wishes: ImageWishes,
+    source: ImageSource,
+    running: Running,
+) -> Image:
+    """Have ``remote`` here: it may be here already, or on its way for somebody else."""
     if remote.fingerprint is None:
         raise InvalidRequest("The server doesn't say which image it would send")
     by_fingerprint = remote.fingerprint.value.startswith(reference.reference) and is_prefix(reference.reference)
@@ -123,7 +180,7 @@ def download_image(
     if by_fingerprint:
         recorded = replace(recorded, auto_update=False)  # a fingerprint never becomes another image
     running.update({"fingerprint": remote.fingerprint.value})
-    with depot.image_locks.hold(f"download:{remote.fingerprint.value}"):
+    with depot.image_locks.hold(f"download:{remote.fingerprint.value}", running.check):
         running.check()
         present = _present(depot, remote.fingerprint, recorded)
         if present is not None:
@@ -141,12 +198,22 @@ def _present(depot: Depot, fingerprint: Fingerprint, wishes: ImageWishes) -> Ima
             image = tx.images.get(fingerprint)
         except NotFound:
             return None
-        return image if wishes.cached else adopt_present(tx, image, wishes)
+        if not wishes.cached:
+            return adopt_present(tx, image, wishes)
+        if image.cached and image.source is None and wishes.source is not None:
+            # it came by its fingerprint: from now on it is found by this alias, also without a network
+            tx.images.replace(replace(image, source=wishes.source))
+        return image
 
 
 def _cached(depot: Depot, source: ImageSource) -> Image | None:
+    """What came from there before, or is by its fingerprint what is asked for."""
     with depot.catalog.read() as tx:
-        return tx.images.by_source(source.server, source.protocol, source.alias)
+        found = tx.images.by_source(source.server, source.protocol, source.alias)
+        if found is None and is_prefix(source.alias) and len(source.alias) >= _SURE:
+            with suppress(NotFound, Ambiguous):
+                return tx.images.resolve(source.alias)
+        return found
 
 
 def _fetch(depot: Depot, server: ImageServer, remote: RemoteImage, wishes: ImageWishes, running: Running) -> Image:
@@ -197,19 +264,38 @@ def _base_rootfs(depot: Depot, fingerprint: str) -> Path | None:
     return None
 
 
+class _Arriving:
+    """A part that says at once what is wrong with it: what follows need not be sent."""
+
+    def __init__(self, part: Part) -> None:
+        self._part = part
+
+    @property
+    def written(self) -> int:
+        return self._part.written
+
+    def write(self, data: bytes) -> None:
+        self._part.write(data)
+        if self._part.fault is not None:
+            raise self._part.fault
+
+    def restart(self) -> None:
+        self._part.restart()
+
+
 class StagingSink:
     """What a remote writes into: the staging's parts, begun anew when a transfer had to."""
 
     def __init__(self, staging: Staging) -> None:
         self._staging = staging
-        self._parts: dict[str, Part] = {}
+        self._parts: dict[str, _Arriving] = {}
 
-    def part(self, role: FileRole, size: int | None) -> Part:
+    def part(self, role: FileRole, size: int | None) -> _Arriving:
         known = self._parts.get(role)
         if known is not None:
             known.restart()
             return known
-        self._parts[role] = self._staging.part(role, size)
+        self._parts[role] = _Arriving(self._staging.part(role, size))
         return self._parts[role]
 
 
@@ -225,7 +311,7 @@ def import_from_url(depot: Depot, url: str, wishes: ImageWishes, running: Runnin
     if remote.fingerprint is None:
         raise InvalidRequest("Missing LXD-Image-Hash header")
     running.update({"fingerprint": remote.fingerprint.value})
-    with depot.image_locks.hold(f"download:{remote.fingerprint.value}"):
+    with depot.image_locks.hold(f"download:{remote.fingerprint.value}", running.check):
         with depot.catalog.read() as tx:
             try:
                 tx.images.get(remote.fingerprint)
