@@ -14,7 +14,13 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from bench.pair import Row, table
 
-GROUPS = {"launch": "launch", "exec": "commands", "start-up": "startup", "store": "store", "network": "network"}
+GROUPS = {
+    "launch": ("launch",),
+    "exec": ("commands",),
+    "start-up": ("startup",),
+    "store": ("store", "listing"),
+    "network": ("downloads", "copies", "streams"),
+}
 
 
 def main() -> int:
@@ -26,7 +32,8 @@ def main() -> int:
         parser.error(f"no such group: {', '.join(sorted(unknown))}")
     rows: list[Row] = []
     for group in options.groups or GROUPS:
-        measured = importlib.import_module(f"bench.{GROUPS[group]}").rows(options.rounds)
+        modules = [importlib.import_module(f"bench.{name}") for name in GROUPS[group]]
+        measured = [row for module in modules for row in module.rows(options.rounds)]
         print(f"\n### {group}\n\n{table(measured)}", flush=True)
         rows += measured
     missed = [row.what for row in rows if not row.met]

@@ -13,11 +13,10 @@ _RFC3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d{1,
 
 def format_time(moment: datetime) -> str:
     """``moment`` (timezone-aware) as RFC 3339 in UTC, without trailing zeros in the fraction."""
-    moment = moment.astimezone(UTC)
-    text = f"{moment.year:04d}-{moment.month:02d}-{moment.day:02d}T{moment:%H:%M:%S}"
-    if moment.microsecond:
-        text += f".{moment.microsecond:06d}".rstrip("0")
-    return text + "Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    text = moment.isoformat()[:-6]  # less its +00:00; a list of images has forty thousand dates
+    return (text.rstrip("0") if moment.microsecond else text) + "Z"
 
 
 def parse_time(text: str) -> datetime:
