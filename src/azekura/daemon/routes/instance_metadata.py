@@ -8,7 +8,7 @@ import yaml
 from aiohttp import web
 
 from azekura.daemon.call import Call, sync
-from azekura.errors import NotFound
+from azekura.errors import InvalidRequest, NotFound
 from azekura.formats.metadata_yaml import dump_metadata, parse_metadata
 from azekura.services.instances.changes import (
     delete_template,
@@ -64,7 +64,10 @@ async def patch_metadata(call: Call) -> web.StreamResponse:
 
 def _store_metadata(call: Call, name: str, raw: Any) -> None:
     Body(raw, "metadata")
-    text = yaml.safe_dump(raw, sort_keys=True, allow_unicode=True).encode()
+    try:
+        text = yaml.safe_dump(raw, sort_keys=True, allow_unicode=True).encode()
+    except (yaml.YAMLError, RecursionError) as exc:
+        raise InvalidRequest("Invalid metadata: it can't be written as metadata.yaml") from exc
     write_metadata(call.depot, name, dump_metadata(parse_metadata(text)))
 
 

@@ -17,25 +17,31 @@ _ENVIRONMENT_NAME = re.compile(r"environment\.[A-Za-z_][A-Za-z0-9_.-]*", re.ASCI
 
 def _memory(value: str) -> None:
     if value.endswith("%"):
-        percent = int(value[:-1])
-        if not 0 < percent <= 100:
+        if not re.fullmatch(r"[1-9]\d?%|100%", value, re.ASCII):
             raise ValueError(f"Invalid value: {value}")
     else:
         parse_size(value)
 
 
 def _cpu(value: str) -> None:
-    if not (value.isascii() and value.isdigit() and int(value) > 0) and not _CPUSET.fullmatch(value):
+    number = re.fullmatch(r"0*([1-9]\d{0,4})", value, re.ASCII)
+    if not number and (value.isdigit() or not _CPUSET.fullmatch(value)):
         raise ValueError(f"Invalid CPU limit: {value}")
 
 
 def _allowance(value: str) -> None:
-    if not re.fullmatch(r"[1-9]\d{0,2}%|\d+ms/\d+ms", value, re.ASCII):
+    if not re.fullmatch(r"[1-9]\d{0,2}%|[1-9]\d{0,5}ms/[1-9]\d{0,5}ms", value, re.ASCII):
         raise ValueError(f"Invalid allowance: {value}")
 
 
 def _integer(value: str) -> None:
-    int(value)
+    if not re.fullmatch(r"[+-]?\d{1,18}", value, re.ASCII):
+        raise ValueError(f"Invalid value for an integer: {value[:40]}")
+
+
+def _processes(value: str) -> None:
+    if not re.fullmatch(r"[1-9]\d{0,9}", value, re.ASCII):
+        raise ValueError(f"Invalid number of processes: {value[:40]}")
 
 
 def _boolean(value: str) -> None:
@@ -56,7 +62,7 @@ KEYS: dict[str, Callable[[str], None]] = {
     "limits.cpu": _cpu,
     "limits.cpu.allowance": _allowance,
     "limits.memory": _memory,
-    "limits.processes": _integer,
+    "limits.processes": _processes,
     "raw.lxc": _text,
     "security.nesting": _boolean,
     "security.privileged": _boolean,
