@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 from azekura.cli.image.export import Files, Standard, keep
 from azekura.cli.invocation import Invocation
-from azekura.client.config import Remote
 from azekura.errors import HostError, InvalidRequest
 from azekura.model.image import ImageType
 from azekura.model.source import Protocol
@@ -24,8 +24,17 @@ def architectures() -> list[str]:
     return [machine, *({"x86_64": ["i686"], "aarch64": ["armv7l"]}.get(machine, []))]
 
 
-def open_remote(remote: Remote) -> ImageServer:
-    return open_server(remote.addr, Protocol.SIMPLESTREAMS, architectures=architectures())
+def open_remote(call: Invocation, name: str) -> ImageServer:
+    """The remote's server, whose certificate may be pinned as an LXD server's; its index is asked for once, and then
+    only whether it changed."""
+    config = call.config
+    return open_server(
+        config.remote(name).addr,
+        Protocol.SIMPLESTREAMS,
+        certificate_pem=config.file(f"servercerts/{name}.crt"),
+        architectures=architectures(),
+        cache_dir=Path(config.folder) / "cache",
+    )
 
 
 def as_record(image: RemoteImage) -> Record:
@@ -56,14 +65,14 @@ def _stamp(moment: Any) -> str:
 
 def list_images(call: Invocation, remote: str) -> list[Record]:
     """Every image of the remote."""
-    return [as_record(image) for image in open_remote(call.config.remote(remote)).list()]
+    return [as_record(image) for image in open_remote(call, remote).list()]
 
 
 def list_aliases(call: Invocation, remote: str) -> list[Record]:
     """Every alias of the remote."""
     return [
         {"description": alias.description, "target": alias.target.value, "name": alias.name, "type": alias.type.value}
-        for alias in open_remote(call.config.remote(remote)).aliases()
+        for alias in open_remote(call, remote).aliases()
     ]
 
 
@@ -78,7 +87,7 @@ def find_image(call: Invocation, remote: str, name: str, *, kind: str = "") -> R
 
 def _resolve(call: Invocation, remote: str, name: str, kind: str) -> RemoteImage:
     wanted = ImageType(kind) if kind else None
-    return open_remote(call.config.remote(remote)).resolve(
+    return open_remote(call, remote).resolve(
         name or "default", type=wanted, architectures=architectures()
     )
 
@@ -115,7 +124,7 @@ def export_image(call: Invocation, remote: str, name: str, target: str, *, kind:
     import sys
 
     image = _resolve(call, remote, name, kind)
-    server = open_remote(call.config.remote(remote))
+    server = open_remote(call, remote)
     if target == "-":
         server.download(image, _Sink(Standard(sys.stdout.buffer)), progress=_silent, cancelled=_never)
         return
