@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from tests.daemon_process import Daemon
-from tests.fakes.fault_server import FaultServer, trickle
+from tests.fakes.fault_server import FaultServer, stall
 from tests.fakes.tls_identity import make_identity
 from tests.rest import Rest, eventually
 
@@ -86,8 +86,8 @@ def test_an_endless_timeout_is_as_long_as_it_takes(rest: Rest, new_image: NewIma
 def test_a_download_is_cancelled(rest: Rest, tmp_path: Path) -> None:
     identity = make_identity(tmp_path)
     with FaultServer(identity.server_context()) as web:
-        web.script("/1.0", trickle(1, 0.1))
-        web.serve("/1.0", b" " * 10_000)
+        web.serve("/1.0/images/aliases/x", b" " * 1000)
+        web.script("/1.0/images/aliases/x", stall(500, 2))
         source = {"type": "image", "alias": "x", "server": web.url, "certificate": identity.pem}
         operation = rest.post("images", {"source": source}).envelope["metadata"]
         assert operation["may_cancel"]

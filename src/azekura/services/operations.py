@@ -180,6 +180,9 @@ class Operations:
         except Cancelled as exc:
             self.finish(running, OperationStatus.CANCELLED, error=str(exc))
         except AzekuraError as exc:
+            if running.cancelled():
+                self.finish(running, OperationStatus.CANCELLED, error="Operation cancelled")
+                return
             hint = f" ({exc.hint})" if exc.hint else ""
             self.finish(running, OperationStatus.FAILURE, error=f"{exc}{hint}")
         except BaseException as exc:
