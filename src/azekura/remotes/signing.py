@@ -7,11 +7,10 @@ from typing import Any
 from azekura.errors import BadAnswer, InvalidRequest, Unsupported
 
 
-def verified(body: bytes, keys: tuple[bytes, ...], what: str) -> bytes:
-    """The text inside ``body``, if one of ``keys`` signed it; ``what`` names the document in messages.
+def certificates(keys: tuple[bytes, ...]) -> list[Any]:
+    """The OpenPGP certificates in ``keys``.
 
     Raises:
-        BadAnswer: no signature, or none by these keys that holds (expired and revoked keys don't count).
         InvalidRequest: a key that is none.
         Unsupported: the optional library isn't installed.
     """
@@ -21,18 +20,31 @@ def verified(body: bytes, keys: tuple[bytes, ...], what: str) -> bytes:
         raise Unsupported(
             "Signed indexes can't be checked here: pysequoia is not installed", hint="pip install 'azekura[signing]'"
         ) from exc
-    certificates: list[Any] = []
+    found: list[Any] = []
     for key in keys:
         try:
-            certificates += pysequoia.Cert.split_bytes(key)
+            found += pysequoia.Cert.split_bytes(key)
         except Exception as exc:
             raise InvalidRequest("The key pinned for this remote is no OpenPGP key") from exc
-    if not certificates:
+    if not found:
         raise InvalidRequest("Checking signatures takes a pinned key, and none is given for this remote")
+    return found
+
+
+def verified(body: bytes, keys: tuple[bytes, ...], what: str) -> bytes:
+    """The text inside ``body``, if one of ``keys`` signed it; ``what`` names the document in messages.
+
+    Raises:
+        BadAnswer: no signature, or none by these keys that holds (expired and revoked keys don't count).
+        InvalidRequest, Unsupported: as :func:`certificates`.
+    """
+    known = certificates(keys)
+    import pysequoia
+
     if not body.lstrip().startswith(b"-----BEGIN PGP SIGNED MESSAGE-----"):
         raise BadAnswer(f"{what} is not signed")
     try:
-        result = pysequoia.verify(bytes=body, store=lambda _: certificates)
+        result = pysequoia.verify(bytes=body, store=lambda _: known)
     except Exception as exc:
         raise BadAnswer(f"{what} has no valid signature by the pinned key") from exc
     if not result.valid_sigs:

@@ -13,6 +13,14 @@ from azekura.catalog import Catalog
 from azekura.errors import AzekuraError, InvalidRequest
 from azekura.formats.compression import parse_algorithm
 from azekura.model.architecture import canonical
+from azekura.remotes.urls import split_userinfo
+from azekura.services.source_checks import (
+    check_certificates,
+    check_host,
+    check_mirrors,
+    check_openpgp,
+    check_proxy,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +93,9 @@ SETTINGS = {
     for setting in (
         Setting("core.https_address", "", "Addresses for the network, comma-separated; empty: none", _addresses),
         Setting("core.trust_password", "", "Password with which clients may add themselves", _any, secret=True),
-        Setting("core.proxy_http", "", "Proxy for plain HTTP downloads", _any),
-        Setting("core.proxy_https", "", "Proxy for HTTPS downloads", _any),
-        Setting("core.proxy_ignore_hosts", "", "Hosts reached without the proxy", _any),
+        Setting("core.proxy_http", "", "Proxy for plain HTTP downloads; empty: the environment's", check_proxy),
+        Setting("core.proxy_https", "", "Proxy for HTTPS downloads; empty: the environment's", check_proxy),
+        Setting("core.proxy_ignore_hosts", "", "Hosts reached without the proxy, comma-separated", _any),
         Setting("core.server_name", "", "What this server calls itself; empty: the host's name", _any),
         Setting("core.shutdown_timeout", "5", "Minutes that containers have to stop at shutdown", _span),
         Setting("images.auto_update_cached", "true", "Keep downloaded images fresh", _boolean),
@@ -106,6 +114,38 @@ SETTINGS = {
         ),
     )
 }
+
+
+HOST_PREFIX = "images.server."
+HOST_SETTINGS = {
+    setting.key.rpartition(".")[2]: setting
+    for setting in (
+        Setting(f"{HOST_PREFIX}HOST.ca", "", "Authorities (PEM) to trust for it, not the system's", check_certificates),
+        Setting(f"{HOST_PREFIX}HOST.mirrors", "", "URLs that stand for https://HOST, blank-separated", check_mirrors),
+        Setting(
+            f"{HOST_PREFIX}HOST.signing",
+            "",
+            "Whether its index must be signed: required, if-present or off; empty: required if there is a key",
+            _one_of("required", "if-present", "off"),
+        ),
+        Setting(f"{HOST_PREFIX}HOST.signing_key", "", "OpenPGP key that signs its index, armoured", check_openpgp),
+    )
+}
+"""What can be said about each server that images come from, by the last part of the key."""
+
+
+def find_setting(key: str) -> Setting | None:
+    """The setting of that key, if there is one; ``images.server.HOST.*`` are there for every host.
+
+    Raises:
+        ValueError: no host's name.
+    """
+    if key.startswith(HOST_PREFIX):
+        host, _, name = key.removeprefix(HOST_PREFIX).rpartition(".")
+        if name in HOST_SETTINGS:
+            check_host(host)
+            return HOST_SETTINGS[name]
+    return SETTINGS.get(key)
 
 
 def split_addresses(value: str) -> list[str]:
@@ -133,6 +173,12 @@ def parse_address(text: str) -> tuple[str, int]:
     if not 0 <= number <= 65535:
         raise ValueError(f'invalid port in address "{text}"')
     return host, number
+
+
+def _presentable(value: str) -> str:
+    """A value for a message: short, on one line, and without a password."""
+    shown = split_userinfo(value)[0]
+    return shown if len(shown) <= 200 and shown.isprintable() else f"{shown[:20].splitlines()[0]}…"
 
 
 def truth(value: str) -> bool:
@@ -173,6 +219,12 @@ class Settings:
             value = tx.settings.get(key)
         return value if value else SETTINGS[key].default
 
+    def of_host(self, host: str) -> dict[str, str]:
+        """What was said about a server images come from: ``ca``, ``mirrors``, ``signing``, ``signing_key``."""
+        prefix = f"{HOST_PREFIX}{host}."
+        with self._catalog.read() as tx:
+            return {name: tx.settings.get(prefix + name) for name in HOST_SETTINGS}
+
     def number(self, key: str) -> int:
         return int(self.get(key))
 
@@ -204,16 +256,17 @@ class Settings:
         for key, value in wanted.items():
             if key.startswith("user."):
                 continue
-            setting = SETTINGS.get(key)
-            if setting is None:
-                raise InvalidRequest(f"cannot set '{key}' to '{value}': unknown key")
-            if not value:
-                continue
+            shown = _presentable(value)
             try:
-                setting.check(value)
+                setting = find_setting(key)
+                if setting is not None and setting.secret:
+                    shown = "***"
+                if setting is not None and value:
+                    setting.check(value)
             except (ValueError, AzekuraError) as exc:
-                shown = "***" if setting.secret else value
                 raise InvalidRequest(f"cannot set '{key}' to '{shown}': {exc}") from exc
+            if setting is None:
+                raise InvalidRequest(f"cannot set '{key}' to '{shown}': unknown key")
 
     def change(self, wanted: Mapping[str, str], *, replace: bool) -> dict[str, str]:
         """Set ``wanted`` (an empty value unsets); ``replace`` unsets all other keys. Returns what really changed.

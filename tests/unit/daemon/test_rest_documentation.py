@@ -15,7 +15,7 @@ from azekura.daemon.openapi_bodies import SHAPES
 from azekura.daemon.routes.table import routes
 from azekura.errors import AzekuraError
 from azekura.services.instances.config_keys import FREE_PREFIXES, KEYS
-from azekura.services.settings import SETTINGS
+from azekura.services.settings import HOST_SETTINGS, SETTINGS
 
 DOCS = Path(__file__).parents[3] / "docs"
 ROUTES = routes()
@@ -78,13 +78,13 @@ def test_every_error_stands_in_the_tree_of_its_module() -> None:
 
 def test_every_server_setting_is_documented_with_its_default() -> None:
     documented = {tuple(row) for row in rows("settings.md")}
-    for setting in SETTINGS.values():
+    for setting in (*SETTINGS.values(), *HOST_SETTINGS.values()):
         assert (setting.key, setting.default, setting.summary) in documented
 
 
 def test_no_server_setting_is_documented_that_is_not_there() -> None:
     keys = {row[0] for row in rows("settings.md") if row[0].startswith(("core.", "images.", "storage."))}
-    assert keys == set(SETTINGS)
+    assert keys == {*SETTINGS, *(setting.key for setting in HOST_SETTINGS.values())}
 
 
 def test_every_instance_setting_is_documented() -> None:

@@ -15,9 +15,10 @@ from azekura.formats.compression import parse_algorithm
 from azekura.model.image import NEVER
 from azekura.model.operation import OperationClass
 from azekura.model.reference import check_instance_name
-from azekura.services.images.download import RemoteReference, download_image, import_from_url
+from azekura.services.images.download import download_image, import_from_url
 from azekura.services.images.publish import PublishRequest, publish
 from azekura.services.images.register import AliasWish, ImageWishes, check_wishes
+from azekura.services.images.sources import RemoteReference
 from azekura.services.instances.requests import parse_protocol
 from azekura.services.operations import Running
 from azekura.services.settings import truth

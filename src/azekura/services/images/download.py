@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import fnmatch
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from azekura.errors import AlreadyExists, Ambiguous, AzekuraError, InvalidRequest, NotFound, RemoteError
-from azekura.model.architecture import runnable
 from azekura.model.fingerprint import Fingerprint, is_prefix
 from azekura.model.image import EPOCH, Image, ImageType, SplitFiles
 from azekura.model.source import ImageSource, Origin, Protocol
-from azekura.remotes import open_server
-from azekura.remotes.credentials import Basic, Credentials, CredentialStore
-from azekura.remotes.policy import DownloadPolicy
 from azekura.remotes.port import FileRole, ImageServer, RemoteImage
-from azekura.remotes.urls import split_userinfo
 from azekura.services.depot import Depot
 from azekura.services.images.parts import Part
 from azekura.services.images.register import ImageWishes, adopt_present, check_wishes, register
+from azekura.services.images.sources import RemoteReference, keep_credentials, server_for, without_credentials
 from azekura.services.images.staging import Staging
 from azekura.services.operations import Running
 from azekura.services.settings import Settings
@@ -34,59 +29,6 @@ _SURE = 12  # digits of a fingerprint that nobody takes for an alias
 # with an image to fall back to: for the question whether there is a newer one, and for that newer one
 ASKING: Mapping[str, Any] = {"retries": 0, "connect_timeout": 3.0, "stall_timeout": 3.0}
 FETCHING: Mapping[str, Any] = {"retries": 2, "stall_timeout": 10.0}
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteReference:
-    """An image somewhere else. ``reference`` is an alias, a fingerprint or the beginning of one."""
-
-    server: str
-    protocol: Protocol
-    reference: str
-    certificate: str = ""
-    secret: str = ""
-    image_type: str = "container"
-    architectures: Sequence[str] = field(default_factory=runnable)
-
-
-def server_for(
-    depot: Depot,
-    reference: RemoteReference,
-    warn: Callable[[str], None] | None = None,
-    patience: Mapping[str, Any] | None = None,
-) -> ImageServer:
-    """The image server behind a reference, with the administrator's allow-list and kept credentials.
-
-    ``patience``: fields of the ``DownloadPolicy`` that are not the defaults.
-    """
-    allowed = [
-        part.strip() for part in Settings(depot.catalog).get("images.allowed_servers").split(",") if part.strip()
-    ]
-
-    def allow_host(host: str) -> bool:
-        return any(fnmatch.fnmatchcase(host.lower(), pattern.lower()) for pattern in allowed)
-
-    policy = DownloadPolicy(allow_host=allow_host if allowed else None, **(patience or {}))
-    credentials = CredentialStore(depot.folder.credentials).load(reference.server)
-    return open_server(
-        reference.server,
-        reference.protocol,
-        credentials=credentials,
-        certificate_pem=reference.certificate or None,
-        secret=reference.secret or None,
-        policy=policy,
-        cache_dir=depot.folder.cache,
-        architectures=tuple(reference.architectures),
-        warn=warn,
-    )
-
-
-def without_credentials(depot: Depot, reference: RemoteReference) -> RemoteReference:
-    """The reference with a clean URL; a name and password in it go to the credentials file, for later refreshes."""
-    clean, user, password = split_userinfo(reference.server)
-    if user or password:
-        CredentialStore(depot.folder.credentials).save(clean, Credentials(Basic(user, password)))
-    return replace(reference, server=clean)
 
 
 def download_image(
@@ -106,7 +48,7 @@ def download_image(
         NotFound, RemoteError and its kin, InvalidRequest, NoSpace, Cancelled: one reason; nothing is left behind.
     """
     check_wishes(depot, wishes)
-    reference = without_credentials(depot, reference)
+    reference = without_credentials(reference)
     source = ImageSource(
         server=reference.server,
         protocol=reference.protocol,
@@ -127,7 +69,7 @@ def download_image(
 
     server = server_for(depot, reference, warn, None if known is None else ASKING)
     try:
-        remote = _resolve(server, reference)
+        remote = _resolve(depot, server, reference)
     except NotFound:
         raise
     except AzekuraError as exc:
@@ -140,7 +82,7 @@ def download_image(
         return _bring(depot, server, reference, remote, wishes, source, running)
     except NotFound:
         # between the two questions the alias moved on, and the older image went
-        again = _resolve(server, reference)
+        again = _resolve(depot, server, reference)
         if again.fingerprint == remote.fingerprint:
             raise
         return _bring(depot, server, reference, again, wishes, source, running)
@@ -150,10 +92,12 @@ def download_image(
         return _kept_instead(known, reference, exc, running)
 
 
-def _resolve(server: ImageServer, reference: RemoteReference) -> RemoteImage:
-    return server.resolve(
+def _resolve(depot: Depot, server: ImageServer, reference: RemoteReference) -> RemoteImage:
+    image = server.resolve(
         reference.reference, type=_wanted_type(reference.image_type), architectures=reference.architectures
     )
+    keep_credentials(depot, reference)
+    return image
 
 
 def _kept_instead(known: Image, reference: RemoteReference, exc: AzekuraError, running: Running) -> Image:
@@ -305,9 +249,9 @@ def import_from_url(depot: Depot, url: str, wishes: ImageWishes, running: Runnin
     Raises:
         AlreadyExists: the image is here already, in LXD's words; else as :func:`download_image`.
     """
-    reference = without_credentials(depot, RemoteReference(url, Protocol.DIRECT, ""))
+    reference = without_credentials(RemoteReference(url, Protocol.DIRECT, ""))
     server = server_for(depot, reference)
-    remote = server.resolve("", type=None, architectures=reference.architectures)
+    remote = _resolve(depot, server, reference)
     if remote.fingerprint is None:
         raise InvalidRequest("Missing LXD-Image-Hash header")
     running.update({"fingerprint": remote.fingerprint.value})

@@ -10,9 +10,10 @@ from azekura.errors import AzekuraError, NotFound
 from azekura.model.architecture import runnable
 from azekura.model.image import Image
 from azekura.services.depot import Depot
-from azekura.services.images.download import RemoteReference, download_image, server_for
+from azekura.services.images.download import download_image
 from azekura.services.images.register import ImageWishes
 from azekura.services.images.removal import delete_image
+from azekura.services.images.sources import RemoteReference, server_for
 from azekura.services.operations import Running
 
 log = logging.getLogger("azekura.refresh")

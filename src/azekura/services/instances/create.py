@@ -12,9 +12,10 @@ from azekura.model.image import Image, ImageType
 from azekura.model.instance import Instance, expand_devices
 from azekura.model.reference import check_instance_name
 from azekura.services.depot import Depot
-from azekura.services.images.download import RemoteReference, download_image
+from azekura.services.images.download import download_image
 from azekura.services.images.lookup import find_image
 from azekura.services.images.register import ImageWishes
+from azekura.services.images.sources import RemoteReference
 from azekura.services.instances.config_keys import check_config, check_devices, without_empty
 from azekura.services.instances.copies import copy_instance
 from azekura.services.instances.image_trees import BASE_BLOB, ensure_tree, rootfs_file
