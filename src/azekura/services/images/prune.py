@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from azekura.errors import NotFound
 from azekura.model.image import NEVER, Image
 from azekura.services.depot import Depot
 from azekura.services.images.removal import collect_deleted, delete_image
@@ -22,7 +24,7 @@ class PruneRule:
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """One image that was removed, or would be."""
+    """One image that was removed, or would be. ``size``: bytes that go with it and those in line before it."""
 
     image: Image
     size: int
@@ -35,9 +37,11 @@ def prune(depot: Depot, rule: PruneRule, *, dry_run: bool) -> list[Pruned]:
 
     Bytes of images that were deleted before count first when ``to_free`` is given: they are gone from sight already.
     """
-    rows = [row for row in image_usage(depot) if not row.image.pinned and not row.used_by]
+    usage = image_usage(depot)
+    holders = Counter(sha256 for row in usage for sha256 in {file.sha256 for file in row.image.files.all})
+    rows = [row for row in usage if not row.used_by]
     deleted = [row for row in rows if row.image.deleted_at is not None]
-    rows = [row for row in rows if row.image.deleted_at is None]
+    rows = [row for row in rows if row.image.deleted_at is None and not row.image.pinned]
     now = depot.clock()
     chosen: list[tuple[ImageUsage, str]] = []
     for row in sorted(rows, key=_last_use):
@@ -56,25 +60,36 @@ def prune(depot: Depot, rule: PruneRule, *, dry_run: bool) -> list[Pruned]:
         reasons.append(f"last used {idle_days} day(s) ago" if row.image.last_used_at != NEVER else "never used")
         chosen.append((row, ", ".join(reasons)))
 
+    candidates = chosen
+    if rule.to_free is not None:
+        gone = [(row, "it was deleted and could still be brought back") for row in sorted(deleted, key=_last_use)]
+        candidates = gone + chosen
     pruned: list[Pruned] = []
     freed = 0
-    if rule.to_free is not None:
-        for row in sorted(deleted, key=_last_use):
-            if freed >= rule.to_free:
-                break
-            pruned.append(Pruned(row.image, row.unique, "it was deleted and could still be brought back", not dry_run))
-            freed += row.unique
-    for row, reason in chosen:
+    for row, reason in candidates:
         if rule.to_free is not None and freed >= rule.to_free:
             break
-        pruned.append(Pruned(row.image, row.unique, reason, not dry_run))
-        freed += row.unique
-    if not dry_run:
-        for one in pruned:
-            if one.image.deleted_at is None:
-                delete_image(depot, one.image.fingerprint)
-        collect_deleted(depot, to_free=rule.to_free)
+        if not dry_run and row.image.deleted_at is None:
+            try:
+                delete_image(depot, row.image.fingerprint)
+            except NotFound:
+                continue  # somebody else deleted it meanwhile
+        size = _released(row.image, holders)
+        pruned.append(Pruned(row.image, size, reason, not dry_run))
+        freed += size
+    if not dry_run and rule.to_free is not None:
+        collect_deleted(depot, also={one.image.fingerprint for one in pruned})
     return pruned
+
+
+def _released(image: Image, holders: Counter[str]) -> int:
+    """Bytes that go with ``image``: of its files those that no image before it in line still holds."""
+    size = 0
+    for file in {file.sha256: file for file in image.files.all}.values():
+        holders[file.sha256] -= 1
+        if not holders[file.sha256]:
+            size += file.size
+    return size
 
 
 def _last_use(row: ImageUsage) -> datetime:

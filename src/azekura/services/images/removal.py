@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Collection
 from datetime import timedelta
 
 from azekura.catalog import Transaction
@@ -65,20 +66,16 @@ def grace(depot: Depot) -> timedelta:
     return timedelta(hours=max(0, Settings(depot.catalog).number("images.undelete_hours")))
 
 
-def collect_deleted(depot: Depot, *, to_free: int | None = None) -> list[Image]:
-    """Purge deleted images whose grace time is over (or, to free bytes, the oldest before that), then their blobs."""
+def collect_deleted(depot: Depot, *, also: Collection[Fingerprint] = ()) -> list[Image]:
+    """Purge deleted images whose grace time is over, and those of ``also`` before that; then their blobs."""
     before = depot.clock() - grace(depot)
     with depot.catalog.write() as tx:
         due = tx.images.deleted_before(before)
-        if to_free is not None:
+        if also:
             known = {image.fingerprint for image in due}
-            rest = [image for image in tx.images.deleted_before(depot.clock()) if image.fingerprint not in known]
-            freed = sum(image.size for image in due)
-            for image in rest:
-                if freed >= to_free:
-                    break
-                due.append(image)
-                freed += image.size
+            due += [
+                one for one in tx.images.list(deleted=True) if one.fingerprint in also and one.fingerprint not in known
+            ]
         for image in due:
             purge_image(tx, image)
     collect_blobs(depot)

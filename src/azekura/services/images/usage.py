@@ -59,7 +59,8 @@ def usage_report(depot: Depot) -> dict[str, Any]:
     for row in rows:
         for file in row.image.files.all:
             sizes[file.sha256] = file.size
-    reclaimable = sum(row.unique for row in rows if row.image.deleted_at is not None or _idle(row))
+    needed = {file.sha256 for row in rows if not _idle(row) for file in row.image.files.all}
+    reclaimable = sum(size for sha256, size in sizes.items() if sha256 not in needed)
     with depot.catalog.read() as tx:
         stored = sum(size for _, size in tx.blobs.list())
     return {
@@ -86,5 +87,7 @@ def usage_report(depot: Depot) -> dict[str, Any]:
 
 
 def _idle(row: ImageUsage) -> bool:
-    """Nobody would notice if it went: no alias, no instance, no pin, not public."""
+    """Nobody would notice if it went: it is deleted already, or has no alias, no instance, no pin and is not public."""
+    if row.image.deleted_at is not None:
+        return not row.used_by
     return not (row.image.aliases or row.used_by or row.image.pinned or row.image.public)
