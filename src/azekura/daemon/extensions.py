@@ -62,4 +62,5 @@ EXTENSIONS = (
     "azekura_image_undelete",
     "azekura_image_pin",
     "azekura_read_tokens",
+    "azekura_credentials",
 )

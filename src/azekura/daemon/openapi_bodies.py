@@ -85,6 +85,7 @@ QUERIES: dict[str, tuple[Schema, str, bool]] = {  # schema, what it means, wheth
     "deleted": (one_of("0", "1"), "ours: images that can be brought back, instead of the others", False),
     "secret": (TEXT, "a secret that was given out for this", False),
     "reference": (TEXT, "an alias, a fingerprint or the beginning of one", True),
+    "server": (TEXT, "the server's https:// URL", True),
     "timeout": ({"type": "number"}, "seconds to wait; -1: as long as it takes", False),
     "type": (TEXT, "kinds of events, comma-separated: operation, lifecycle, logging", False),
     "path": (TEXT, "a path inside the container", True),
@@ -231,6 +232,9 @@ SHAPES: dict[tuple[str, str], Shape] = {
     ("GET", "/1.0/tokens"): Shape(Now(array(ref("Token")))),
     ("POST", "/1.0/tokens"): Shape(Now(ref("NewToken"), created=True), "TokensPost"),
     ("DELETE", "/1.0/tokens/{id}"): Shape(DONE),
+    ("GET", "/1.0/credentials"): Shape(Now(TEXTS)),
+    ("PUT", "/1.0/credentials"): Shape(DONE, "CredentialsPut"),
+    ("DELETE", "/1.0/credentials"): Shape(DONE, query=("server",)),
 }
 
 PATH_SCHEMAS: dict[str, Schema] = {

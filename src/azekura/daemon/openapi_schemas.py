@@ -399,5 +399,17 @@ REQUESTS: dict[str, Schema] = {
         }
     ),
     "CertificatePut": request({"name": TEXT, "restricted": FLAG, "projects": TEXTS}),
+    "CredentialsPut": request(
+        {
+            "server": {"type": "string", "pattern": "^https://"},
+            "bearer": TEXT,
+            "user": TEXT,
+            "password": TEXT,
+            "certificate": TEXT,
+            "key": TEXT,
+            "ca": TEXT,
+        },
+        "server",
+    ),
     "TokensPost": request({"name": TEXT, "scope": {"type": "string", "minLength": 1}, "expires_at": DATE}, "scope"),
 }

@@ -6,6 +6,7 @@ from azekura.daemon.application import Route
 from azekura.daemon.callers import Access
 from azekura.daemon.routes import (
     aliases,
+    credentials,
     exec,  # noqa: A004 - LXD's word for it
     files,
     images,
@@ -160,6 +161,9 @@ def _operations_and_trust() -> list[Route]:
         Route("GET", "/1.0/tokens", trust.list_tokens, ADMIN, "List tokens"),
         Route("POST", "/1.0/tokens", trust.create_token, ADMIN, "Make a token that reads images"),
         Route("DELETE", "/1.0/tokens/{id}", trust.revoke_token, ADMIN, "Revoke a token"),
+        Route("GET", "/1.0/credentials", credentials.list_all, ADMIN, "Servers that credentials are kept for"),
+        Route("PUT", "/1.0/credentials", credentials.put, ADMIN, "Keep credentials for a server images come from"),
+        Route("DELETE", "/1.0/credentials", credentials.delete, ADMIN, "Forget a server's credentials"),
     ]
 
 
