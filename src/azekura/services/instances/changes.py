@@ -75,7 +75,7 @@ def put_instance(depot: Depot, lifecycle: Lifecycle, name: str, raw: Any, if_mat
             instance,
             config=body.mapping("config"),
             devices=body.devices("devices"),
-            profiles=body.texts("profiles") if body.has("profiles") else ("default",),
+            profiles=body.texts("profiles"),  # none given is none, as in LXD; only creating has a default
             ephemeral=body.flag("ephemeral"),
             description=body.text("description"),
         ),
