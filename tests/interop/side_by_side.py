@@ -1,4 +1,4 @@
-"""Two daemons side by side, each with its own client: the same shell lines run on both, and what differs is told.
+"""Daemons side by side, each with its own client: the same shell lines run on all, and what differs is told.
 
 A scenario is a text file, one shell line a step, ``#`` for remarks. ``lxc`` and ``lxd`` in it are the side's own,
 ``$W`` is a scratch folder of the side that holds the images of :mod:`tests.busybox_images`. Compared are exit code,
@@ -52,13 +52,13 @@ class Outcome:
 class Side:
     """One pair of client and daemon in a folder of its own. Use :meth:`started`."""
 
-    def __init__(self, folder: Path, programs: Path) -> None:
+    def __init__(self, folder: Path, *, lxc: Path, lxd: Path) -> None:
         self.folder = folder
         for name in ("bin", "lxd", "conf", "work"):
             (folder / name).mkdir(parents=True)
         (folder / "lxd").chmod(0o711)
-        for program in ("lxc", "lxd"):
-            (folder / "bin" / program).symlink_to(programs / program)
+        (folder / "bin/lxc").symlink_to(lxc / "lxc")
+        (folder / "bin/lxd").symlink_to(lxd / "lxd")
         for image in images().glob("*.*"):
             shutil.copy(image, folder / "work")
         self.environment = {
@@ -74,8 +74,8 @@ class Side:
 
     @classmethod
     @contextmanager
-    def started(cls, folder: Path, programs: Path) -> Iterator[Side]:
-        side = cls(folder, programs)
+    def started(cls, folder: Path, *, lxc: Path, lxd: Path) -> Iterator[Side]:
+        side = cls(folder, lxc=lxc, lxd=lxd)
         with (folder / "log").open("wb") as log:
             daemon = subprocess.Popen(
                 [f"{folder}/bin/lxd", "--group", "root"],
@@ -120,6 +120,8 @@ class Side:
         text = "\n".join(part.rsplit("\r", 1)[-1].rstrip() for part in text.split("\n"))  # a progress line's last state
         for pattern, replacement in _LEVELS:
             text = re.sub(pattern, replacement, text, flags=re.MULTILINE)
+        # our help has sentences of its own; how a command is used must be the same
+        text = re.sub(r"^Description:\n.*?^Usage:\n([^\n]*)\n.*", r"Usage: \1", text, flags=re.DOTALL | re.MULTILINE)
         # the order of Go's maps is random
         text = re.sub(r"(?<=Properties:\n)(    .*\n)+", lambda found: "".join(sorted(found[0].splitlines(True))), text)
         return re.sub(r" +\|", " |", re.sub(r"-{3,}", "---", text)).strip()
@@ -127,42 +129,47 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One line and what came of it on both sides."""
+    """One line, what came of it on Debian's side, and where another side had something else to say."""
 
     line: str
     real: Outcome
-    ours: Outcome
-
-    @property
-    def equal(self) -> bool:
-        return self.real == self.ours
+    different: dict[str, Outcome]
 
     def __str__(self) -> str:
+        return "\n".join(self.about(side) for side in self.different)
+
+    def about(self, side: str) -> str:
         rows = [f"$ {self.line}"]
         for what in ("code", "stdout", "stderr"):
-            real, ours = str(getattr(self.real, what)), str(getattr(self.ours, what))
-            if real != ours:
-                rows += [f"  {what}:", *(f"    real {row}" for row in real.splitlines() or [""])]
-                rows += [f"    ours {row}" for row in ours.splitlines() or [""]]
+            real, other = str(getattr(self.real, what)), str(getattr(self.different[side], what))
+            if real != other:
+                rows += [f"  {what}, Debian's:", *(f"    {row}" for row in real.splitlines())]
+                rows += [f"  {what}, {side}:", *(f"    {row}" for row in other.splitlines())]
         return "\n".join(rows)
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class Sides:
+    """Debian's client at Debian's daemon, and the other three: our client there, its client at ours, ours at ours."""
+
     real: Side
-    ours: Side
+    others: dict[str, Side]
 
     @classmethod
     @contextmanager
-    def started(cls) -> Iterator[Pair]:
-        """Both daemons; their folders have short paths (unix sockets) that containers can pass."""
+    def started(cls) -> Iterator[Sides]:
+        """All four daemons; their folders have short paths (unix sockets) that containers can pass."""
         folder = Path(tempfile.mkdtemp(prefix="beside.", dir="/var/tmp"))
         folder.chmod(0o711)
         try:
             with ExitStack() as stack:
-                real = stack.enter_context(Side.started(folder / "real", REAL))
-                ours = stack.enter_context(Side.started(folder / "ours", OURS))
-                yield cls(real, ours)
+                real = stack.enter_context(Side.started(folder / "real", lxc=REAL, lxd=REAL))
+                others = {
+                    "our lxc at its lxd": stack.enter_context(Side.started(folder / "lxc", lxc=OURS, lxd=REAL)),
+                    "its lxc at our lxd": stack.enter_context(Side.started(folder / "lxd", lxc=REAL, lxd=OURS)),
+                    "our lxc at our lxd": stack.enter_context(Side.started(folder / "ours", lxc=OURS, lxd=OURS)),
+                }
+                yield cls(real, others)
         finally:
             mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
             for mount in sorted((one for one in mounts if one.startswith(f"{folder}/")), reverse=True):
@@ -170,9 +177,9 @@ class Pair:
             shutil.rmtree(folder, ignore_errors=True)
 
     def run(self, line: str) -> Step:
-        with ThreadPoolExecutor(2) as pool:
-            real, ours = pool.map(lambda side: side.run(line), (self.real, self.ours))
-        return Step(line, real, ours)
+        with ThreadPoolExecutor(1 + len(self.others)) as pool:
+            real, *others = pool.map(lambda side: side.run(line), (self.real, *self.others.values()))
+        return Step(line, real, {name: one for name, one in zip(self.others, others, strict=True) if one != real})
 
     def empty(self) -> None:
         """Delete all instances and images."""
@@ -188,14 +195,14 @@ def steps(scenario: Path) -> list[str]:
 def main(names: list[str]) -> int:
     """Print every difference, accepted or not."""
     differ = total = 0
-    with Pair.started() as pair:
+    with Sides.started() as sides:
         for scenario in [Path(name) for name in names] or sorted(SCENARIOS.glob("*.beside")):
             print(f"\n== {scenario.name}")
-            pair.empty()
+            sides.empty()
             for line in steps(scenario):
-                step = pair.run(line)
+                step = sides.run(line)
                 total += 1
-                if not step.equal:
+                if step.different:
                     differ += 1
                     print(f"\n{step}", flush=True)
     print(f"\n{total - differ} of {total} steps equal")
