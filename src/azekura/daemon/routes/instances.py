@@ -25,6 +25,7 @@ from azekura.services.operations import Running
 from azekura.wire.fields import Body
 from azekura.wire.instances import instance_etag
 
+MAX_STOP_LIMIT = 1_000_000  # what a client may give
 STOP_LIMIT = 600.0  # seconds a clean stop may take when the client gives none, as LXD's client waits
 
 
@@ -181,7 +182,7 @@ def _start_action(call: Call, names: list[str], body: Body) -> Any:
     if body.flag("stateful"):
         raise InvalidRequest("Stateful stops and starts are not offered by this server")
     given = body.number("timeout", -1)
-    timeout = float(given) if given > 0 else STOP_LIMIT
+    timeout = float(min(given, MAX_STOP_LIMIT)) if given > 0 else STOP_LIMIT
     force = body.flag("force")
     lifecycle = call.server.lifecycle
 
