@@ -20,6 +20,9 @@ from azekura.storage.kernel.mounts import NODEV, NOEXEC, NOSUID, RDONLY, clone_m
 
 # A copied upper layer must stay usable: no index and no metadata-only copies, whatever the kernel's defaults are.
 _OPTIONS = (("index", "off"), ("metacopy", "off"))
+# What kernels say that don't take layers as descriptors: EOPNOTSUPP before 6.5 (their overlayfs takes no descriptors at
+# all), EINVAL before 6.13.
+_NO_DESCRIPTORS = (errno.EINVAL, errno.EOPNOTSUPP)
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -58,7 +61,7 @@ class OverlayMounter:
             try:
                 descriptor = self._by_descriptors(layers, label, map_namespace)
             except OSError as error:
-                if error.errno != errno.EINVAL:
+                if error.errno not in _NO_DESCRIPTORS:
                     raise
                 descriptor = self._attached(layers, label, map_namespace)
                 self._way = LayerWay.ATTACHED
