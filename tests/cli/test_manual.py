@@ -14,5 +14,5 @@ def test_the_page_is_what_the_commands_say() -> None:
 
 
 def test_the_commands_marked_as_ours_are_there() -> None:
-    for name in OWN - {"remote set-credentials", "remote unset-credentials"}:
+    for name in OWN:
         assert f"## lxc {name} *\n" in manual()

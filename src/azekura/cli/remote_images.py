@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +26,42 @@ def architectures() -> list[str]:
 
 
 def open_remote(call: Invocation, name: str) -> ImageServer:
-    """The remote's server, whose certificate may be pinned as an LXD server's; its index is asked for once, and then
-    only whether it changed."""
+    """The remote's server, whose certificate may be pinned as an LXD server's, with the credentials kept for it; its
+    index is asked for once, and then only whether it changed.
+
+    Raises:
+        NotFound, InvalidRequest: no such remote, or one with an unusable URL.
+        HostError: the certificate or the credentials can't be read.
+    """
     config = call.config
+    remote = config.remote(name)
+    credentials = None
+    if os.path.exists(f"{config.folder}/credentials.json"):
+        from azekura.cli.remote.credentials import store_of
+
+        store = store_of(config)
+        credentials = store.load(name) or store.load(remote.addr.rstrip("/"))
     return open_server(
-        config.remote(name).addr,
+        remote.addr,
         Protocol.SIMPLESTREAMS,
+        credentials=credentials,
         certificate_pem=config.file(f"servercerts/{name}.crt"),
         architectures=architectures(),
-        cache_dir=Path(config.folder) / "cache",
+        cache_dir=cache_folder(),
+        warn=lambda text: None if call.quiet else _warn(text),
     )
+
+
+def cache_folder() -> Path | None:
+    """Where indexes are kept between commands: in the user's cache folder, or in ``$LXD_CONF`` where that is set."""
+    if folder := os.environ.get("LXD_CONF"):
+        return Path(folder) / "cache"
+    folder = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(folder) / "azekura" if folder.startswith("/") else None
+
+
+def _warn(text: str) -> None:
+    sys.stderr.write(f"Warning: {text}\n")
 
 
 def as_record(image: RemoteImage) -> Record:
@@ -87,9 +114,7 @@ def find_image(call: Invocation, remote: str, name: str, *, kind: str = "") -> R
 
 def _resolve(call: Invocation, remote: str, name: str, kind: str) -> RemoteImage:
     wanted = ImageType(kind) if kind else None
-    return open_remote(call, remote).resolve(
-        name or "default", type=wanted, architectures=architectures()
-    )
+    return open_remote(call, remote).resolve(name or "default", type=wanted, architectures=architectures())
 
 
 class _Writer:
@@ -121,8 +146,6 @@ class _Sink:
 
 def export_image(call: Invocation, remote: str, name: str, target: str, *, kind: str = "") -> None:
     """Write an image of the remote to files; see :mod:`azekura.cli.image.export`."""
-    import sys
-
     image = _resolve(call, remote, name, kind)
     server = open_remote(call, remote)
     if target == "-":

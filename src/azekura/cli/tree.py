@@ -155,7 +155,10 @@ ROOT = Group(
             "Servers you have a name for",
             {
                 "add": "remote.add",
-                **_group("remote.record", "get-default list,ls remove,rm rename,mv set-url switch,set-default"),
+                **_group("remote.record", "get-default list,ls remove,rm rename,mv"),
+                "set-credentials": "remote.credentials",
+                **_group("remote.record", "set-url switch,set-default"),
+                "unset-credentials": "remote.credentials",
             },
         ),
         "rename": "move",

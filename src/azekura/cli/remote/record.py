@@ -75,7 +75,14 @@ def remove(call: Invocation) -> None:
     certificate = f"{call.config.folder}/servercerts/{name}.crt"
     if os.path.exists(certificate):
         os.unlink(certificate)
+    _forget(call.config, name)
     call.config.save()
+
+
+def _forget(config: Config, name: str, new_name: str = "") -> None:
+    from azekura.cli.remote.credentials import forget
+
+    forget(config, name, new_name)
 
 
 def rename(call: Invocation) -> None:
@@ -92,6 +99,7 @@ def rename(call: Invocation) -> None:
             os.rename(old, f"{config.folder}/servercerts/{new_name}.crt")
         except OSError as exc:
             raise HostError(f"Failed to rename the certificate of {name}: {exc.strerror}") from exc
+    _forget(config, name, new_name)
     config.remotes[new_name] = config.remotes.pop(name)
     if config.default_remote == name:
         config.default_remote = new_name
