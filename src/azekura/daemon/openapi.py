@@ -85,10 +85,16 @@ _ERRORS = {
 _ETAG = {"ETag": {"description": "For If-Match", "schema": TEXT}}
 _LOCATION = {"Location": {"description": "Where it is", "schema": TEXT}}
 
+_BEGUN = {
+    "description": "Begun: wait for the operation",
+    "headers": _LOCATION,
+    "content": {_JSON: {"schema": ref("Begun")}},
+}
+
 
 def _answers(answer: Answer) -> dict[str, Any]:
     match answer:
-        case Now(metadata, created, etag):
+        case Now(metadata, created, etag, or_later):
             good: dict[str, Any] = {
                 "description": "Created" if created else "Done",
                 "content": _json(_envelope(metadata)),
@@ -96,14 +102,10 @@ def _answers(answer: Answer) -> dict[str, Any]:
             if etag or created:
                 good["headers"] = {**(_ETAG if etag else {}), **(_LOCATION if created else {})}
             found = {"201" if created else "200": good}
+            if or_later:
+                found["202"] = _BEGUN
         case Later():
-            found = {
-                "202": {
-                    "description": "Begun: wait for the operation",
-                    "headers": _LOCATION,
-                    "content": _json(ref("Begun")),
-                }
-            }
+            found = {"202": _BEGUN}
         case Bytes(also, ranges, form):
             content: dict[str, Any] = {_BYTES: {"schema": _ANY_BYTES}}
             if form:

@@ -18,11 +18,12 @@ from azekura.daemon.openapi_schemas import (
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """Answered at once, with ``metadata`` in the envelope. ``created``: 201 and a Location."""
+    """Answered at once, with ``metadata`` in the envelope. ``created``: 201 and a Location. ``or_later``: or 202."""
 
     metadata: Schema
     created: bool = False
     etag: bool = False
+    or_later: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +225,7 @@ SHAPES: dict[tuple[str, str], Shape] = {
     ("GET", "/1.0/operations/{id}/websocket"): Shape(Stream(), query=("secret",)),
     ("GET", "/1.0/events"): Shape(Stream(), query=("type",)),
     ("GET", "/1.0/certificates"): Shape(_listing("Certificate"), query=LIST),
-    ("POST", "/1.0/certificates"): Shape(CREATED, "CertificatesPost"),
+    ("POST", "/1.0/certificates"): Shape(Now(NOTHING, created=True, or_later=True), "CertificatesPost"),
     ("GET", _CERTIFICATE): Shape(Now(ref("Certificate"), etag=True)),
     ("PUT", _CERTIFICATE): Shape(DONE, "CertificatePut"),
     ("PATCH", _CERTIFICATE): Shape(DONE, "CertificatePut"),
