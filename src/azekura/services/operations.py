@@ -232,7 +232,8 @@ class Operations:
         self._publish(running.operation)
 
     def _publish(self, operation: Operation) -> None:
-        self._events.publish("operation", operation_to_json(operation), keep=False)
+        # whoever began it was answered with its secret; listeners, who may be restricted clients, need none
+        self._events.publish("operation", operation_to_json(without_secret(operation)), keep=False)
 
     def running(self, operation_id: str) -> Running:
         """Raises:
@@ -338,7 +339,15 @@ class Operations:
 
 def _without_secrets(operation: Operation) -> Operation:
     """The operation as the catalog may keep it: secrets live in memory only (promise 7)."""
-    hidden = {"secret", "fds"} & set(operation.metadata)
-    if not hidden:
+    return _less(operation, {"secret", "token", "fds"})
+
+
+def without_secret(operation: Operation) -> Operation:
+    """The operation without what makes its holder more than others are: a token and its secret."""
+    return _less(operation, {"secret", "token"})
+
+
+def _less(operation: Operation, hidden: set[str]) -> Operation:
+    if not hidden & set(operation.metadata):
         return operation
     return replace(operation, metadata={k: v for k, v in operation.metadata.items() if k not in hidden})

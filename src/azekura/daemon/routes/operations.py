@@ -15,6 +15,7 @@ from azekura.daemon.callers import Access
 from azekura.errors import Forbidden, InvalidRequest
 from azekura.model.operation import Operation, OperationClass
 from azekura.services.events import Event
+from azekura.services.operations import without_secret
 from azekura.wire.operations import operation_to_json
 from azekura.wire.times import format_time
 
@@ -27,9 +28,16 @@ async def list_all(call: Call) -> web.StreamResponse:
     grouped: dict[str, list[Any]] = {}
     recursion = call.recursion()
     for operation in call.depot.operations.list():
-        view: Any = operation_to_json(operation) if recursion else url("operations", operation.id)
+        view: Any = _view(call, operation) if recursion else url("operations", operation.id)
         grouped.setdefault(operation.status.word.lower(), []).append(view)
     return sync(grouped)
+
+
+def _view(call: Call, operation: Operation) -> dict[str, Any]:
+    """A restricted client must not find the join token of an unrestricted one."""
+    if call.caller.access < Access.ADMIN and "token" in operation.metadata:
+        operation = without_secret(operation)
+    return operation_to_json(operation)
 
 
 def _check_secret(call: Call, operation: Operation) -> None:
@@ -44,7 +52,7 @@ def _check_secret(call: Call, operation: Operation) -> None:
 
 async def show(call: Call) -> web.StreamResponse:
     operation = await call.work(call.depot.operations.get, call.path("id"))
-    return sync(operation_to_json(operation))
+    return sync(_view(call, operation))
 
 
 async def wait(call: Call) -> web.StreamResponse:
@@ -60,7 +68,7 @@ async def wait(call: Call) -> web.StreamResponse:
     _check_secret(call, operation)
     if not operation.status.final:
         operation = await _wait_for(call, operation.id, timeout)
-    return sync(operation_to_json(operation))
+    return sync(_view(call, operation))
 
 
 async def _wait_for(call: Call, operation_id: str, timeout: float) -> Operation:
