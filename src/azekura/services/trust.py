@@ -9,14 +9,14 @@ import secrets
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from azekura.errors import AlreadyExists, AzekuraError, Forbidden, InvalidRequest, NotFound, TooLarge
+from azekura.errors import AlreadyExists, AzekuraError, Forbidden, InvalidRequest, TooLarge
 from azekura.model.trust import Token, TrustedCertificate
 from azekura.services.depot import Depot
 from azekura.services.settings import password_matches
@@ -58,8 +58,9 @@ def is_current(certificate: x509.Certificate, now: datetime) -> bool:
 class Trust:
     """The trust store of one daemon."""
 
-    def __init__(self, depot: Depot) -> None:
+    def __init__(self, depot: Depot, *, seconds: Callable[[], float] = time.monotonic) -> None:
         self._depot = depot
+        self._seconds = seconds
         self._failures: dict[str, tuple[int, float]] = {}
         self._lock = threading.Lock()
 
@@ -123,7 +124,7 @@ class Trust:
         """Raises:
         Forbidden: wrong, not set, or too many wrong ones from that address.
         """
-        now = time.monotonic()
+        now = self._seconds()
         with self._lock:
             count, since = self._failures.get(address, (0, now))
             if count >= _TRIES and now - since < _PENALTY:
@@ -184,19 +185,16 @@ class Trust:
         except (ValueError, KeyError, TypeError):
             pass
         with self._depot.catalog.write() as tx:
-            try:
-                token = tx.tokens.take(_sha256(secret), self._depot.clock())
-            except NotFound:
+            now = self._depot.clock()
+            token = tx.tokens.find(_sha256(secret), now)
+            if token is None or token.purpose != "join":
                 return None
-        return token if token is not None and token.purpose == "join" else None
+            return tx.tokens.take(token.secret_sha256, now)
 
     def reader(self, bearer: str) -> Token | None:
         """The read token a request carries, if it is valid now."""
         with self._depot.catalog.read() as tx:
-            try:
-                token = tx.tokens.find(_sha256(bearer), self._depot.clock())
-            except NotFound:
-                return None
+            token = tx.tokens.find(_sha256(bearer), self._depot.clock())
         return token if token is not None and token.purpose == "read" else None
 
     def tokens(self) -> list[Token]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from azekura.catalog import ANY, Transaction
-from azekura.errors import AlreadyExists, FingerprintMismatch, NotFound
+from azekura.errors import AlreadyExists, FingerprintMismatch, InUse, NotFound
 from azekura.model.fingerprint import Fingerprint
 from azekura.model.image import EPOCH, Alias, Image, ImageType
 from azekura.model.reference import check_alias_name
@@ -101,19 +102,27 @@ def register(depot: Depot, staging: Staging, staged: Staged, wishes: ImageWishes
             return present
         staging.commit_tree(staged.fingerprint)
         _announce(depot, image)
-        with depot.catalog.write() as tx:
-            _check_aliases(tx, wishes)
-            _check_profiles(tx, wishes.profiles)
-            tx.images.create(image, metadata_yaml=staged.metadata_yaml, templates=staged.templates)
-            for file in image.files.all:
-                tx.blobs.record(file.sha256, file.size)
-                tx.blobs.add_reference(file.sha256, "image", image.fingerprint.value)
-                tx.blobs.drop_reference(file.sha256, "arriving", image.fingerprint.value)
-            staging.commit_blobs()
-            point_aliases(tx, image.fingerprint, image.type, wishes.aliases, reason="import")
+        try:
+            _record(depot, staging, staged, image, wishes)
+        except BaseException:
+            _withdraw(depot, image)
+            raise
     depot.events.lifecycle("image-created", f"/1.0/images/{image.fingerprint}", {"type": image.type.value})
     with depot.catalog.read() as tx:
         return tx.images.get(image.fingerprint)
+
+
+def _record(depot: Depot, staging: Staging, staged: Staged, image: Image, wishes: ImageWishes) -> None:
+    with depot.catalog.write() as tx:
+        _check_aliases(tx, wishes)
+        _check_profiles(tx, wishes.profiles)
+        tx.images.create(image, metadata_yaml=staged.metadata_yaml, templates=staged.templates)
+        for file in image.files.all:
+            tx.blobs.record(file.sha256, file.size)
+            tx.blobs.add_reference(file.sha256, "image", image.fingerprint.value)
+            tx.blobs.drop_reference(file.sha256, "arriving", image.fingerprint.value)
+        staging.commit_blobs()
+        point_aliases(tx, image.fingerprint, image.type, wishes.aliases, reason="import")
 
 
 def _announce(depot: Depot, image: Image) -> None:
@@ -127,6 +136,18 @@ def _announce(depot: Depot, image: Image) -> None:
             tx.blobs.add_reference(
                 file.sha256, "arriving", image.fingerprint.value, expires_at=depot.clock() + ARRIVAL_LIMIT
             )
+
+
+def _withdraw(depot: Depot, image: Image) -> None:
+    """Take back what :func:`_announce` said: the image isn't coming after all."""
+    with depot.catalog.write(durable=False) as tx:
+        for file in image.files.all:
+            tx.blobs.drop_reference(file.sha256, "arriving", image.fingerprint.value)
+            try:
+                depot.blobs.size(file.sha256)
+            except NotFound:
+                with contextlib.suppress(InUse, NotFound):
+                    tx.blobs.forget(file.sha256)
 
 
 def _adopt(depot: Depot, image: Image, wishes: ImageWishes) -> Image | None:
