@@ -100,7 +100,7 @@ SETTINGS = {
         Setting("core.shutdown_timeout", "5", "Minutes that containers have to stop at shutdown", _span),
         Setting("images.auto_update_cached", "true", "Keep downloaded images fresh", _boolean),
         Setting("images.auto_update_interval", "6", "Hours between two looks for newer images; 0: never", _span),
-        Setting("images.compression_algorithm", "gzip", "How published images are compressed", _compression),
+        Setting("images.compression_algorithm", "zstd", "How published images are compressed", _compression),
         Setting("images.default_architecture", "", "Architecture assumed where none is said", _architecture),
         Setting("images.remote_cache_expiry", "10", "Days an unused cached image is kept; 0: for ever", _span),
         Setting("images.allowed_servers", "", "Hosts images may come from, patterns; empty: any", _any),

@@ -143,8 +143,7 @@ async def _from_instance(call: Call, body: Body, source: Body, wishes: ImageWish
 
 def _default_algorithm(call: Call) -> str:
     """What the administrator set; else zstd, which is both faster and smaller than LXD's gzip (docs/adr/0009)."""
-    with call.depot.catalog.read() as tx:
-        return tx.settings.get("images.compression_algorithm") or "zstd"
+    return call.server.settings.get("images.compression_algorithm")
 
 
 async def _expect_push(call: Call, source: Body, wishes: ImageWishes) -> web.StreamResponse:

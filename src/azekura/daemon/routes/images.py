@@ -152,7 +152,8 @@ def _token_operation(call: Call, secret: str) -> Running | None:
             continue
         kept = str(operation.metadata.get("secret", ""))
         if kept and secrets.compare_digest(kept.encode(), secret.encode()):
-            return call.depot.operations.running(operation.id)
+            running = call.depot.operations.running(operation.id)
+            return running if isinstance(running.context, ImageWishes) else None  # not one that trusts a client
     return None
 
 
