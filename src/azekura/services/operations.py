@@ -106,7 +106,7 @@ def format_bytes(count: int) -> str:
         value /= 1000
         if value < 1000:
             return f"{value:.2f}{unit}"
-    return f"{value:.2f}EB"
+    return f"{value / 1000:.2f}EB"
 
 
 class Operations:
