@@ -15,16 +15,20 @@ from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
+from OpenSSL._util import ffi, lib
 
 RECORDS = 64 * 1024  # plaintext bytes per flush; a whole mebibyte at once is three times slower
+SCRATCH = 2 * RECORDS
 
 
 class _Session:
     """Plays ``ssl.SSLObject`` for asyncio's SSLProtocol."""
 
-    def __init__(self, context: SSL.Context, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> None:
+    def __init__(self, context: SSL.Context, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, scratch: Any) -> None:
         self._tls = SSL.Connection(context, None)
         self._tls.set_accept_state()
+        self._ssl, self._from_ssl = self._tls._ssl, self._tls._from_ssl  # noqa: SLF001 - see write
+        self._scratch = scratch
         self._in = incoming
         self._out = outgoing
         self._peer: bytes | None = None
@@ -66,10 +70,20 @@ class _Session:
             return b""
 
     def write(self, data: Any) -> int:
-        view, sent = memoryview(data), 0
-        while sent < len(view):
-            sent += self._call(self._tls.send, view[sent : sent + RECORDS])
-            self._flush()
+        """Encrypt ``data`` (bytes-like) and hand it on.
+
+        By OpenSSL itself: through ``send`` and ``bio_read``, which do the same, every byte is copied twice more, into
+        buffers made anew for each 64 KiB, and a download takes a third more processor time.
+        """
+        source, scratch, sent = ffi.from_buffer(data), self._scratch, 0
+        total = len(source)
+        while sent < total:
+            count = lib.SSL_write(self._ssl, source + sent, min(RECORDS, total - sent))
+            if count <= 0:  # let pyOpenSSL find out why, and say so
+                count = self._call(self._tls.send, memoryview(data)[sent : sent + RECORDS])
+            sent += count
+            while (ready := lib.BIO_read(self._from_ssl, scratch, SCRATCH)) > 0:
+                self._out.write(ffi.buffer(scratch, ready))
         return sent
 
     def unwrap(self) -> None:
@@ -103,6 +117,7 @@ class AnyClientContext(ssl.SSLContext):
         return super().__new__(cls, ssl.PROTOCOL_TLS_SERVER)
 
     def __init__(self, certificate: Path, key: Path) -> None:
+        self._scratch = ffi.new(f"char[{SCRATCH}]")  # for all sessions: the event loop's thread alone writes
         own = self._own = SSL.Context(SSL.TLS_SERVER_METHOD)
         own.set_min_proto_version(SSL.TLS1_2_VERSION)
         own.set_cipher_list(b"ECDHE+AESGCM:ECDHE+CHACHA20")
@@ -123,7 +138,7 @@ class AnyClientContext(ssl.SSLContext):
         server_hostname: str | bytes | None = None,  # noqa: ARG002
         session: ssl.SSLSession | None = None,  # noqa: ARG002
     ) -> Any:
-        return _Session(self._own, incoming, outgoing)
+        return _Session(self._own, incoming, outgoing, self._scratch)
 
 
 def _choose_http1(_: SSL.Connection, offered: list[bytes]) -> Any:

@@ -22,6 +22,7 @@ from azekura.services.images.parts import Part
 from azekura.services.images.staging import Staging
 
 BATCH = 1 << 20  # bytes handed to a thread at once
+SMALL_BATCH = 64 * 1024
 MANY = 16  # downloads at once from which slices get smaller: memory matters more than speed then
 
 
@@ -98,10 +99,8 @@ class BlobResponse(web.FileResponse):
     """
 
     def __init__(self, call: Call, path: Path, filename: str) -> None:
-        slice_size = BATCH if call.server.downloads < MANY else BATCH // 8
         super().__init__(
             path,
-            chunk_size=slice_size,
             headers={
                 "Content-Type": "application/octet-stream",
                 "Content-Disposition": f"inline;filename={filename}",
@@ -127,7 +126,38 @@ class BlobResponse(web.FileResponse):
             return await super()._sendfile(request, fobj, offset, count)
         writer = await web.StreamResponse.prepare(self, request)
         assert writer is not None
-        return await self._sendfile_fallback(writer, fobj, offset, count)
+        end = offset + count
+        while offset < end:
+            size = min(end - offset, slice_size(self._call))
+            data: bytes | bytearray | None = _cached(fobj.fileno(), offset, size)
+            if not data:
+                data = await asyncio.get_running_loop().run_in_executor(
+                    self._call.server.readers, os.pread, fobj.fileno(), size, offset
+                )
+            if not data:
+                break
+            await writer.write(data)
+            offset += len(data)
+        await writer.drain()
+        return writer
+
+
+def slice_size(call: Call) -> int:
+    """Bytes of a file sent at once over TLS: many slow clients must not hold much memory each."""
+    return BATCH if call.server.downloads < MANY else SMALL_BATCH
+
+
+def _cached(file: int, offset: int, size: int) -> bytearray | None:
+    """What of the file is in the page cache: that needs no thread. None where the disk would have to be waited for."""
+    data = bytearray(size)
+    try:
+        count = os.preadv(file, [data], offset, os.RWF_NOWAIT)
+    except OSError:  # EAGAIN, or a file system that can't tell
+        return None
+    if count == size:
+        return data
+    del data[count:]
+    return data or None
 
 
 async def send_form(call: Call, files: list[ExportFile]) -> web.StreamResponse:
@@ -167,8 +197,7 @@ async def _send_blob(call: Call, response: web.StreamResponse, one: ExportFile) 
     raw = await loop.run_in_executor(readers, call.depot.blobs.open, one.file.sha256)
     try:
         while True:
-            size = BATCH if call.server.downloads < MANY else BATCH // 8
-            data = await loop.run_in_executor(readers, functools.partial(raw.read, size))
+            data = await loop.run_in_executor(readers, functools.partial(raw.read, slice_size(call)))
             if not data:
                 return
             await response.write(data)
