@@ -33,9 +33,9 @@ class ImageFiles:
 
 
 @contextmanager
-def scratch() -> Iterator[Path]:
+def scratch(where: Path = Path("/var/tmp")) -> Iterator[Path]:
     """A folder for big files, gone afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="azk-bench-files.", dir="/var/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="azk-bench-files.", dir=where))
     try:
         yield folder
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
@@ -111,7 +112,8 @@ class Rest:
                 connection.putheader("Content-Length", str(len(raw)) if isinstance(raw, bytes) else "0")
             for name, value in fields.items():
                 connection.putheader(name, value)
-            connection.endheaders(raw, encode_chunked=chunked)
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it may answer before it read all
+                connection.endheaders(raw, encode_chunked=chunked)
             answer = connection.getresponse()
             return Reply(answer.status, answer.headers, answer.read())
         finally:

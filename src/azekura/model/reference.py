@@ -41,7 +41,9 @@ def check_instance_name(name: str) -> str:
         reason = "Name can only contain alphanumeric and hyphen characters"
     elif name[0].isdigit() or name[0] == "-":
         reason = (
-            'Name must not start with "-" character or number' if name[0] == "-" else "Name must not start with a number"
+            'Name must not start with "-" character or number'
+            if name[0] == "-"
+            else "Name must not start with a number"
         )
     elif not _INSTANCE.fullmatch(name):
         reason = 'Name must not end with "-" character'

@@ -33,7 +33,7 @@ from azekura.wire.times import format_time, parse_time
 
 @contextmanager
 def only_ours(more: type[Exception] = AzekuraError) -> Iterator[None]:
-    """Inside, errors of ours (and of type ``more``) may be raised, with words; whatever else is raised fails the test."""
+    """Inside, errors of ours (and of type ``more``) may be raised, with words; any other fails."""
     try:
         yield
     except (AzekuraError, more) as exc:
