@@ -1,4 +1,4 @@
-"""``lxd check`` finds what is wrong between records, files and hashes, repairs it or moves it aside, deletes nothing."""
+"""``lxd check`` finds what is wrong between records, files and hashes, repairs it or moves it aside, never deletes."""
 
 from __future__ import annotations
 
