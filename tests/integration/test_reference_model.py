@@ -43,7 +43,7 @@ from azekura.storage.names import check_container
 ACTORS = 4
 ROUNDS = 3
 STEPS = 14  # of each actor in a round
-SHARED = 6  # images that all actors fight over
+SHARED = 4  # images that all actors fight over
 RACES = (NotFound, AlreadyExists, InUse, StaleETag, Ambiguous)  # what losing one looks like
 
 Parts = tuple[tuple[str, bytes], ...]
@@ -99,6 +99,7 @@ class Actor:
             self.import_shared,
             self.import_own,
             self.delete_shared,
+            self.delete_shared,
             self.delete_own,
             self.undelete_shared,
             self.undelete_own,
@@ -121,7 +122,8 @@ class Actor:
         return 100 + 10 * self.number + self.random.randrange(3)
 
     def import_shared(self) -> None:
-        wishes = ImageWishes(adopt=self.random.random() < 0.5, cached=self.random.random() < 0.3)
+        contested = (AliasWish("contested"),) if self.random.random() < 0.4 else ()
+        wishes = ImageWishes(adopt=self.random.random() < 0.5, aliases=contested)
         image = bring_in(self.depot, self.shared(), wishes)
         assert image.deleted_at is None
 
@@ -218,6 +220,16 @@ class Actor:
         return fingerprint_of(self.shared()).value
 
 
+def collect_until(stop: threading.Event, actor: Actor) -> None:
+    """A collector that never rests, with a clock that makes everything due."""
+    try:
+        while not stop.is_set():
+            actor.clock.turn(hours=30)
+            collect_deleted(actor.depot)
+    except BaseException as exc:  # noqa: BLE001 - told to the test's own thread
+        actor.fault = exc
+
+
 def counted_references(depot: Depot) -> Counter[str]:
     """The oracle: how many times each blob is referred to, by rows alone and counted anew."""
     references: Counter[str] = Counter()
@@ -265,12 +277,17 @@ def test_blobs_are_those_that_are_referred_to_whatever_many_actors_do(
     depot, clock = both
     actors = [Actor(depot, clock, number, random.Random(seed * 100 + number)) for number in range(ACTORS)]
     for _ in range(ROUNDS):
+        stop = threading.Event()
+        collector = Actor(depot, clock, ACTORS, random.Random())
+        collecting = threading.Thread(target=collect_until, args=(stop, collector))
         threads = [threading.Thread(target=actor.run) for actor in actors]
-        for thread in threads:
+        for thread in (collecting, *threads):
             thread.start()
         for thread in threads:
             thread.join()
-        for actor in actors:
+        stop.set()
+        collecting.join()
+        for actor in (*actors, collector):
             if actor.fault is not None:
                 raise actor.fault
             actor.check_own()
