@@ -69,6 +69,8 @@ def load(data: bytes, what: str, limit: int) -> Node:
         events: Iterator[yaml.Event] = yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         return _Builder(events, what).document()
     except yaml.MarkedYAMLError as exc:
+        if exc.problem and "nesting" in exc.problem:  # libyaml from 0.2.6 on has a limit of its own
+            raise TooLarge(f"{what} is nested too deeply") from exc
         line = f" (line {exc.problem_mark.line + 1})" if exc.problem_mark else ""
         raise InvalidRequest(f"{what} isn't valid YAML: {exc.problem}{line}") from exc
     except yaml.YAMLError as exc:

@@ -99,6 +99,7 @@ def recover_instances(depot: Depot, lifecycle: Lifecycle) -> list[str]:
         instances = tx.instances.list()
     for instance in instances:
         if instance.name in alive:
+            lifecycle.enforce_limits(instance.name)
             continue
         autostart = instance.config.get("boot.autostart", "")
         ran = instance.config.get("volatile.last_state.power") == "RUNNING"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,8 +28,19 @@ def read(tree: StreamsTree | dict[str, Any], **more: Any) -> StreamImages:
     return images_of([products_from_json(body(tree, **more))])
 
 
+_opened: list[StreamCatalog] = []
+
+
+@pytest.fixture(autouse=True)
+def _closed_catalogs() -> Iterator[None]:
+    yield
+    while _opened:
+        _opened.pop().close()
+
+
 def catalog(*trees: StreamsTree) -> StreamCatalog:
-    return StreamCatalog.open(None, "", lambda: [raw_products_from_json(body(tree)) for tree in trees])
+    _opened.append(StreamCatalog.open(None, "", lambda: [raw_products_from_json(body(tree)) for tree in trees]))
+    return _opened[-1]
 
 
 def product(**changes: Any) -> dict[str, Any]:

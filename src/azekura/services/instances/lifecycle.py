@@ -12,7 +12,7 @@ from pathlib import Path
 from azekura.errors import AzekuraError, InUse, InvalidRequest, NotFound, RuntimeFailed
 from azekura.model.architecture import native
 from azekura.model.instance import Instance, InstanceStatus, expand_config, expand_devices
-from azekura.runtime.port import ContainerSpec
+from azekura.runtime.port import ContainerSpec, Limits
 from azekura.services.depot import Depot
 from azekura.services.instances.config_keys import runtime_limits, runtime_mounts, runtime_nics
 from azekura.services.instances.image_trees import restore_tree
@@ -252,7 +252,29 @@ class Lifecycle:
         if event == "stopped":
             self._janitor.submit(self._after_stop, name)
         else:
-            self._janitor.submit(self._depot.events.lifecycle, "instance-restarted", f"/1.0/instances/{name}")
+            self._janitor.submit(self._after_reboot, name)
+
+    def _after_reboot(self, name: str) -> None:
+        self.enforce_limits(name, lift=True)
+        self._depot.events.lifecycle("instance-restarted", f"/1.0/instances/{name}")
+
+    def enforce_limits(self, name: str, *, lift: bool = False) -> None:
+        """Set the limits of a running container again; ``lift`` those that it should not have, too.
+
+        A reboot from inside gives it new control groups with the limits of its start, and while no daemon was there
+        it may have rebooted, or the host's service manager may have taken controllers away.
+        """
+        try:
+            with self._depot.instance_locks.hold(name):
+                with self._depot.catalog.read() as tx:
+                    instance = tx.instances.get(name)
+                    limits = runtime_limits(expand_config(load_profiles(tx, instance.profiles), instance.config))
+                if (lift or limits != Limits()) and self.is_running(name):
+                    self._depot.runtime().set_limits(name, limits)
+        except NotFound:
+            pass  # deleted meanwhile
+        except AzekuraError as exc:
+            log.error("the limits of %s are not in force: %s", name, exc)
 
     def _after_stop(self, name: str) -> None:
         try:
