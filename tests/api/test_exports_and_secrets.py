@@ -217,6 +217,23 @@ def test_the_operation_of_a_used_secret_ends(local: Rest, stranger: Rest, privat
     eventually(lambda: local.get(f"operations/{operation['id']}").metadata["status"] != "Running")
 
 
+def test_a_secret_for_one_thing_opens_no_other(local: Rest, stranger: Rest, private: str) -> None:
+    download = local.post(f"images/{private}/secret").envelope["metadata"]
+    join = local.post("certificates", {"type": "client", "name": "x", "token": True}).envelope["metadata"]
+    data = tiny_image(500013)
+    fingerprint = hashlib.sha256(data).hexdigest()
+    upload = local.post("images", {"source": {"type": "image", "mode": "push", "fingerprint": fingerprint}})
+    for operation in (download, join):
+        for wanted in (private, fingerprint):
+            secret = operation["metadata"]["secret"]
+            assert stranger.upload(data, X_LXD_secret=secret, X_LXD_fingerprint=wanted).status == 403
+    for operation in (join, upload.envelope["metadata"]):
+        assert stranger.get(f"images/{private}?secret={operation['metadata']['secret']}").status == 404
+    for operation in (download, join, upload.envelope["metadata"]):
+        assert local.get(f"operations/{operation['id']}").metadata["status"] == "Running"
+        assert local.delete(f"operations/{operation['id']}").status == 200
+
+
 def test_a_cancelled_secret_opens_nothing(local: Rest, stranger: Rest, private: str) -> None:
     operation = local.post(f"images/{private}/secret").envelope["metadata"]
     assert local.delete(f"operations/{operation['id']}").status == 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import secrets
 from collections.abc import Mapping
@@ -127,10 +128,11 @@ async def _receive_push(call: Call, secret: str) -> web.StreamResponse:
     """Another server sends an image that somebody here asked it for."""
     fingerprint = call.header("X-LXD-fingerprint")
     running = _token_operation(call, secret)
-    wanted = running.operation.metadata.get("fingerprint") if running else None
-    if running is None or not fingerprint or fingerprint != wanted:
+    if running is None or not isinstance(running.context, ImageWishes):  # a secret for something else, maybe
         raise Forbidden("not authorized")
-    wishes: ImageWishes = running.context
+    if not fingerprint or fingerprint != running.operation.metadata.get("fingerprint"):
+        raise Forbidden("not authorized")
+    wishes = running.context
     sent = _header_wishes(call)
     wishes = replace(
         wishes,
@@ -152,8 +154,8 @@ def _token_operation(call: Call, secret: str) -> Running | None:
             continue
         kept = str(operation.metadata.get("secret", ""))
         if kept and secrets.compare_digest(kept.encode(), secret.encode()):
-            running = call.depot.operations.running(operation.id)
-            return running if isinstance(running.context, ImageWishes) else None  # not one that trusts a client
+            with contextlib.suppress(NotFound):  # it ended meanwhile
+                return call.depot.operations.running(operation.id)
     return None
 
 
@@ -164,7 +166,8 @@ async def _visible(call: Call) -> Image:
     if secret and not call.caller.viewer.everything:
         image = await call.work(_by_secret, call, reference, secret)
         if image is not None:
-            if (running := _token_operation(call, secret)) is not None:
+            running = _token_operation(call, secret)
+            if running is not None and running.context == image.fingerprint:
                 await call.work(call.depot.operations.finish, running, OperationStatus.CANCELLED)  # LXD's word
             return image
     return await call.work(get_image, call.depot.catalog, reference, call.caller.viewer)
@@ -263,6 +266,7 @@ async def secret(call: Call) -> web.StreamResponse:
             metadata={"secret": value},
             may_cancel=True,
         )
+        running.context = image.fingerprint
         running.on_cancel = revoke
         return running
 
