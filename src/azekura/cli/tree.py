@@ -73,6 +73,9 @@ ROOT = Group(
                 "template": Group(
                     "File templates of instances", _group("config.template", "create delete,rm edit list show")
                 ),
+                "token": Group(
+                    "Tokens with which programs read images", _group("config.token", "create list,ls revoke,rm")
+                ),
                 "trust": Group(
                     "Clients that the server trusts",
                     _group("config.trust", "add edit list,ls list-tokens remove,rm revoke-token show"),
