@@ -16,10 +16,11 @@ Every command takes these flags too:
 
 """
 OWN = frozenset(
-    "image alias set|image alias history|image alias rollback|image usage|image prune|image pin|image unpin|"
-    "config token create|config token list|config token revoke|image undelete|image inspect|image outdated|remote set-credentials|remote unset-credentials".split(
-        "|"
-    )
+    (
+        "config token create|config token list|config token revoke|image alias set|image alias history|"
+        "image alias rollback|image usage|image prune|image pin|image unpin|image undelete|image inspect|"
+        "image outdated|remote set-credentials|remote unset-credentials"
+    ).split("|")
 )
 
 

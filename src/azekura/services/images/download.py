@@ -14,9 +14,9 @@ from azekura.errors import AlreadyExists, Ambiguous, AzekuraError, InvalidReques
 from azekura.model.fingerprint import Fingerprint, is_prefix
 from azekura.model.image import EPOCH, Image, ImageType, SplitFiles
 from azekura.model.source import ImageSource, Origin, Protocol
-from azekura.remotes.port import FileRole, ImageServer, RemoteImage
+from azekura.remotes.port import ImageServer, RemoteImage
 from azekura.services.depot import Depot
-from azekura.services.images.parts import Part
+from azekura.services.images.arriving import StagingSink
 from azekura.services.images.register import ImageWishes, adopt_present, check_wishes, register
 from azekura.services.images.sources import RemoteReference, keep_credentials, server_for, without_credentials
 from azekura.services.images.staging import Staging
@@ -163,8 +163,8 @@ def _cached(depot: Depot, source: ImageSource) -> Image | None:
 def _fetch(depot: Depot, server: ImageServer, remote: RemoteImage, wishes: ImageWishes, running: Running) -> Image:
     assert remote.fingerprint is not None
     size_limit = Settings(depot.catalog).get("images.size_limit")
-    with Staging(depot, Origin.NETWORK, size_limit=int(size_limit) if size_limit else 0) as staging:
-        sink = StagingSink(staging)
+    limit = int(size_limit) if size_limit else 0
+    with Staging(depot, Origin.NETWORK, size_limit=limit) as staging, StagingSink(staging) as sink:
         started = time.monotonic()
 
         def progress(role: str, done: int, total: int | None) -> None:
@@ -180,6 +180,7 @@ def _fetch(depot: Depot, server: ImageServer, remote: RemoteImage, wishes: Image
             base_rootfs=lambda fingerprint: _base_rootfs(depot, fingerprint),
         )
         running.check()
+        sink.flush()
         staged = staging.finish()
         merged: Mapping[str, str] = {**remote.properties, **wishes.properties}
         wishes = replace(
@@ -206,41 +207,6 @@ def _base_rootfs(depot: Depot, fingerprint: str) -> Path | None:
     except AzekuraError:
         pass
     return None
-
-
-class _Arriving:
-    """A part that says at once what is wrong with it: what follows need not be sent."""
-
-    def __init__(self, part: Part) -> None:
-        self._part = part
-
-    @property
-    def written(self) -> int:
-        return self._part.written
-
-    def write(self, data: bytes) -> None:
-        self._part.write(data)
-        if self._part.fault is not None:
-            raise self._part.fault
-
-    def restart(self) -> None:
-        self._part.restart()
-
-
-class StagingSink:
-    """What a remote writes into: the staging's parts, begun anew when a transfer had to."""
-
-    def __init__(self, staging: Staging) -> None:
-        self._staging = staging
-        self._parts: dict[str, _Arriving] = {}
-
-    def part(self, role: FileRole, size: int | None) -> _Arriving:
-        known = self._parts.get(role)
-        if known is not None:
-            known.restart()
-            return known
-        self._parts[role] = _Arriving(self._staging.part(role, size))
-        return self._parts[role]
 
 
 def import_from_url(depot: Depot, url: str, wishes: ImageWishes, running: Running) -> Image:

@@ -167,6 +167,24 @@ class Staging:
             raise InvalidRequest("This store can't be read before commit")
         return path
 
+    def received_fingerprint(self) -> Fingerprint:
+        """Of what came so far, which is complete with that; a part of it may still come anew.
+
+        Raises:
+            InvalidRequest, TooLarge, NoSpace, StorageFailed: the first fault.
+        """
+        for part in self._parts.values():
+            part.end()
+            if part.fault is not None:
+                raise part.fault
+        if "metadata" in self._parts:
+            rootfs = next((part for role, part in self._parts.items() if role != "metadata"), None)
+            if rootfs is not None:
+                return self._combined_fingerprint(self._parts["metadata"], rootfs)
+        if len(self._parts) != 1:
+            raise InvalidRequest("Invalid multipart image")
+        return Fingerprint.parse(self._image_file(next(iter(self._parts.values()))).sha256)
+
     def finish(self) -> Staged:
         """Validate what came as a whole.
 
