@@ -1,0 +1,99 @@
+"""An image on its way from another server into a staging: the network is read while the last bytes are being written.
+
+Hashing, writing and feeding the confined child take as long as receiving and decrypting; one thread for each halves
+the time where there are two processors.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from azekura.remotes.port import FileRole
+from azekura.services.images.parts import Part
+from azekura.services.images.staging import Staging
+
+BATCH = 512 * 1024  # bytes handed over at once; as much again is being received meanwhile
+
+
+class _Arriving:
+    """A part that says soon what is wrong with it: what follows need not be sent."""
+
+    def __init__(self, part: Part, thread: ThreadPoolExecutor) -> None:
+        self._part = part
+        self._thread = thread
+        self._batch = bytearray()
+        self._writing: Future[None] | None = None
+        self.written = 0
+
+    def write(self, data: bytes) -> None:
+        self._batch += data
+        self.written += len(data)
+        if len(self._batch) >= BATCH:
+            self._hand_over()
+
+    def restart(self) -> None:
+        self._wait()
+        self._batch = bytearray()
+        self.written = 0
+        self._part.restart()
+
+    def flush(self) -> None:
+        """All that came is with the part now.
+
+        Raises:
+            AzekuraError: what is wrong with it.
+        """
+        if self._batch:
+            self._hand_over()
+        self._settle()
+
+    def _hand_over(self) -> None:
+        self._settle()
+        batch, self._batch = self._batch, bytearray()
+        self._writing = self._thread.submit(self._part.write, bytes(batch))
+
+    def _settle(self) -> None:
+        self._wait()
+        if self._part.fault is not None:
+            raise self._part.fault
+
+    def _wait(self) -> None:
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
+
+
+class StagingSink:
+    """What a remote writes into: the staging's parts, begun anew when a transfer had to. A context manager; flush it
+    before the staging is finished.
+    """
+
+    def __init__(self, staging: Staging) -> None:
+        self._staging = staging
+        self._parts: dict[str, _Arriving] = {}
+        self._thread = ThreadPoolExecutor(1, "arriving")
+
+    def __enter__(self) -> StagingSink:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.shutdown()
+
+    def part(self, role: FileRole, size: int | None) -> _Arriving:
+        known = self._parts.get(role)
+        if known is not None:
+            known.restart()
+            return known
+        self.flush()
+        self._parts[role] = _Arriving(self._staging.part(role, size), self._thread)
+        return self._parts[role]
+
+    def flush(self) -> None:
+        """Raises: as :meth:`_Arriving.flush`."""
+        for part in self._parts.values():
+            part.flush()
+
+    def received_fingerprint(self) -> str:
+        """See :class:`azekura.remotes.port.HashingSink`. Raises as :meth:`flush`."""
+        self.flush()
+        return self._staging.received_fingerprint().value
