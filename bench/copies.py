@@ -29,7 +29,7 @@ def rows(rounds: int) -> list[Row]:
             "ours to real": _copying(from_ours, to_real),
         }
         note("copies: measuring")
-        taken = alternate(max(3, rounds // 2), sides)
+        taken = alternate(max(3, rounds // 2), sides, settled=True)
     against = taken["real to real"], "LXD to LXD"
     return [
         Row("copy of 1 GiB, ours to ours", "s", taken["ours to ours"], 0.6, *against),

@@ -68,6 +68,7 @@ def _tarball(mine: LxdServer, theirs: LxdServer, debian: image.ImageFiles, folde
             "dir": lambda: import_and_launch(theirs, image.with_new_fingerprint(tarball, folder), "dir"),
             "btrfs": lambda: import_and_launch(theirs, image.with_new_fingerprint(tarball, folder), "btrfs"),
         },
+        settled=True,
     )
     for server in (mine, theirs):
         delete_all(server)

@@ -13,13 +13,18 @@ Measure = Callable[[], float]
 UNITS = {"ms": 1000.0, "s": 1.0, "MB/s": 1e-6, "MB": 1e-6, "MiB": 1 / 2**20}
 
 
-def alternate(rounds: int, sides: Mapping[str, Measure]) -> dict[str, list[float]]:
-    """Each side once a round, the order turned round by round, so that load from elsewhere meets all alike."""
+def alternate(rounds: int, sides: Mapping[str, Measure], *, settled: bool = False) -> dict[str, list[float]]:
+    """Each side once a round, the order turned round by round, so that load from elsewhere meets all alike.
+
+    ``settled``: nothing of the one before is left to be written to the disk when the next one begins.
+    """
     taken: dict[str, list[float]] = {name: [] for name in sides}
     gc.collect()
     for number in range(rounds):
         order = list(sides) if number % 2 == 0 else list(reversed(list(sides)))
         for name in order:
+            if settled:
+                os.sync()
             taken[name].append(sides[name]())
     return taken
 

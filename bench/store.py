@@ -32,7 +32,9 @@ def rows(rounds: int) -> list[Row]:
             note(f"store: import, {how}")
             launch = how in LAUNCHED
             taken = alternate(
-                few, {"ours": _importing(mine, file, launch=launch), "real": _importing(theirs, file, launch=launch)}
+                few,
+                {"ours": _importing(mine, file, launch=launch), "real": _importing(theirs, file, launch=launch)},
+                settled=True,
             )
             what = f"import of 1 GiB, {how}" + (", and first launch" if launch else "")
             measured.append(Row(what, "s", taken["ours"], 1, taken["real"], "LXD"))
