@@ -50,8 +50,11 @@ def identify(request: web.Request, trust: Trust) -> Caller:
     address = str(peer[0]) if peer else ""
     der = tls.getpeercert(True)
     if der is not None and (trusted := trust.identify(der)) is not None:
-        access = Access.TRUSTED if trusted.restricted else Access.ADMIN
-        return Caller(access, "tls", trusted.fingerprint, address, ADMIN)
+        if not trusted.restricted:
+            return Caller(Access.ADMIN, "tls", trusted.fingerprint, address, ADMIN)
+        if "default" in trusted.projects:
+            return Caller(Access.TRUSTED, "tls", trusted.fingerprint, address, ADMIN)
+        return Caller(Access.ANYONE, "tls", trusted.fingerprint, address)  # restricted to nothing that is here
     kind, _, bearer = request.headers.get("Authorization", "").partition(" ")
     if kind.lower() == "bearer" and bearer and (token := trust.reader(bearer.strip())) is not None:
         return Caller(Access.ANYONE, "token", token.name, address, Viewer(everything=False, scope=token.scope))

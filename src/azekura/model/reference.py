@@ -56,7 +56,7 @@ def check_alias_name(name: str) -> str:
     """Return ``name`` if it can be an image alias: any printable text up to 256 characters, ``/`` allowed.
 
     Raises:
-        InvalidRequest: empty, too long, or with control characters, or a colon, a leading or doubled slash.
+        InvalidRequest: empty, too long, with control characters, or with empty parts between slashes.
     """
     if not name:
         raise InvalidRequest("Alias name missing")

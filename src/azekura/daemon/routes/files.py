@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import errno
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from datetime import UTC, datetime
+from typing import IO, Any
 
 from aiohttp import web
 
 from azekura.daemon.call import Call, sync
-from azekura.errors import InvalidRequest, TooLarge
+from azekura.errors import InvalidRequest, NoSpace, StorageFailed, TooLarge
+from azekura.model.instance import expand_config
 from azekura.services.instances.lifecycle import ID_BASE, ID_COUNT
+from azekura.services.instances.profiles import load_profiles
 from azekura.services.settings import truth
 from azekura.storage.port import IdMap
 from azekura.storage.rootfs_files import FileStatus, RootfsFiles
 
+SLICE = 1 << 20  # bytes read or written at once
+PATH_MAX = 4096
 MAX_FILE = 1 << 30  # bytes of a file that can be sent this way
 
 
@@ -24,8 +31,9 @@ def _files(call: Call, name: str) -> Iterator[RootfsFiles]:
     with call.depot.instance_locks.hold(name):
         with call.depot.catalog.read() as tx:
             instance = tx.instances.get(name)
+            config = expand_config(load_profiles(tx, instance.profiles), instance.config)
         driver = call.depot.pools.of(instance)
-        privileged = truth(instance.config.get("security.privileged", "false"))
+        privileged = truth(config.get("security.privileged", "false"))
         was_mounted = driver.is_mounted(name)
         mounted = driver.mount(name, None if privileged else IdMap(ID_BASE, ID_COUNT))
         try:
@@ -44,8 +52,6 @@ def _path(call: Call) -> str:
 
 
 def _headers(status: FileStatus) -> dict[str, str]:
-    from datetime import UTC, datetime
-
     kind = {"file": "file", "directory": "directory", "symlink": "symlink"}.get(status.kind, "file")
     return {
         "X-LXD-uid": str(status.uid),
@@ -70,8 +76,11 @@ async def read(call: Call) -> web.StreamResponse:
                 raise InvalidRequest(f"{path} is a {status.kind}, which can't be sent")
             if status.size > MAX_FILE:
                 raise TooLarge(f"{path} is larger than {MAX_FILE} bytes")
+            spool = _spool(call)
             with files.open_read(path) as file:
-                return status, file.read(MAX_FILE)
+                while data := file.read(SLICE):
+                    _store(call, spool, data)
+            return status, spool
 
     status, content = await call.work(work)
     if isinstance(content, list):
@@ -79,9 +88,22 @@ async def read(call: Call) -> web.StreamResponse:
         response.headers.update(_headers(status))
         return response
     headers = {**_headers(status), "Content-Disposition": "inline;filename=file"}
-    return web.Response(
-        body=b"" if call.request.method == "HEAD" else content, headers=headers, content_type="application/octet-stream"
-    )
+    if isinstance(content, bytes):
+        return web.Response(body=content, headers=headers, content_type="application/octet-stream")
+    return await _send(call, content, headers)
+
+
+async def _send(call: Call, spool: IO[bytes], headers: dict[str, str]) -> web.StreamResponse:
+    with spool:
+        answer = web.StreamResponse(headers={**headers, "Content-Type": "application/octet-stream"})
+        answer.content_length = spool.tell()
+        spool.seek(0)
+        await answer.prepare(call.request)
+        if call.request.method != "HEAD":
+            while data := await call.work(spool.read, SLICE):
+                await answer.write(data)
+        await answer.write_eof()
+        return answer
 
 
 def _number(call: Call, header: str, default: int, base: int = 10) -> int:
@@ -97,38 +119,59 @@ def _number(call: Call, header: str, default: int, base: int = 10) -> int:
     return number
 
 
+def _spool(call: Call) -> IO[bytes]:
+    """A nameless file for what is on its way: a container is locked only while it is really read or written."""
+    return tempfile.TemporaryFile(dir=call.depot.folder.cache)
+
+
+def _store(call: Call, spool: IO[bytes], data: bytes) -> None:
+    try:
+        spool.write(data)
+    except OSError as exc:
+        if exc.errno == errno.ENOSPC:
+            raise NoSpace(path=str(call.depot.folder.cache)) from exc
+        raise StorageFailed(f"Can't keep the file for the moment: {exc.strerror}") from exc
+
+
 async def write(call: Call) -> web.StreamResponse:
+    """The body is a file's content or a link's target."""
+    spool = await call.work(_spool, call)
+    try:
+        received = 0
+        async for chunk in call.request.content.iter_any():
+            received += len(chunk)
+            if received > MAX_FILE:
+                raise TooLarge(f"The file is larger than {MAX_FILE} bytes")
+            await call.work(_store, call, spool, chunk)
+        await call.work(_write, call, spool)
+    finally:
+        spool.close()
+    return sync()
+
+
+def _write(call: Call, spool: IO[bytes]) -> None:
     name, path = call.path("name"), _path(call)
     kind = call.request.headers.get("X-LXD-type", "file")
     uid, gid = _number(call, "X-LXD-uid", 0), _number(call, "X-LXD-gid", 0)
     mode = _number(call, "X-LXD-mode", 0o755 if kind == "directory" else 0o644, 8) & 0o7777
     given = any(header in call.request.headers for header in ("X-LXD-mode", "X-LXD-uid", "X-LXD-gid"))
     append = call.request.headers.get("X-LXD-write", "overwrite") == "append"
-    chunks: list[bytes] = []
-    received = 0
-    async for chunk in call.request.content.iter_any():
-        received += len(chunk)
-        if received > MAX_FILE:
-            raise TooLarge(f"The file is larger than {MAX_FILE} bytes")
-        chunks.append(chunk)
-
-    def work() -> None:
-        with _files(call, name) as files:
-            files.stat(path.rstrip("/").rpartition("/")[0] or "/")  # its folder must be there, as in LXD
-            match kind:
-                case "file" if append:
-                    files.append_file(path, chunks, mode=mode)
-                case "file":
-                    files.write_file(path, chunks, mode=mode, uid=uid, gid=gid, keep_existing_mode=not given)
-                case "directory":
-                    files.mkdir(path, mode=mode, uid=uid, gid=gid, parents=True)
-                case "symlink":
-                    files.symlink(path, b"".join(chunks).decode("utf-8", "surrogateescape"), uid=uid, gid=gid)
-                case other:
-                    raise InvalidRequest(f"Bad file type: {other[:40]}")
-
-    await call.work(work)
-    return sync()
+    spool.seek(0)
+    chunks = iter(lambda: spool.read(SLICE), b"")
+    with _files(call, name) as files:
+        files.stat(path.rstrip("/").rpartition("/")[0] or "/")  # its folder must be there, as in LXD
+        match kind:
+            case "file" if append:
+                files.append_file(path, chunks, mode=mode)
+            case "file":
+                files.write_file(path, chunks, mode=mode, uid=uid, gid=gid, keep_existing_mode=not given)
+            case "directory":
+                files.mkdir(path, mode=mode, uid=uid, gid=gid, parents=True)
+            case "symlink":
+                target = spool.read(PATH_MAX).decode("utf-8", "surrogateescape")
+                files.symlink(path, target, uid=uid, gid=gid)
+            case other:
+                raise InvalidRequest(f"Bad file type: {other[:40]}")
 
 
 async def remove(call: Call) -> web.StreamResponse:

@@ -7,6 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from azekura.daemon.call import Call, started, sync, url
+from azekura.daemon.callers import Access
 from azekura.daemon.filters import apply_filter
 from azekura.errors import InvalidRequest
 from azekura.services.instances.changes import (
@@ -20,6 +21,7 @@ from azekura.services.instances.copies import (
 )
 from azekura.services.instances.create import create_instance, prepare
 from azekura.services.instances.requests import instance_request
+from azekura.services.instances.restrictions import check_restricted
 from azekura.services.instances.view import instance_state, show_instance, show_instances
 from azekura.services.operations import Running
 from azekura.wire.fields import Body
@@ -46,6 +48,8 @@ async def list_all(call: Call) -> web.StreamResponse:
 
 async def create(call: Call) -> web.StreamResponse:
     request = instance_request(await call.json())
+    if call.caller.access < Access.ADMIN:
+        check_restricted(request.config, request.devices)
     request = await call.work(prepare, call.depot, request)
 
     def work(running: Running) -> None:
@@ -55,6 +59,22 @@ async def create(call: Call) -> web.StreamResponse:
         "Creating instance", work, resources=instance_resources(request.name), may_cancel=True
     )
     return started(operation)
+
+
+async def _refuse_for_restricted(call: Call, name: str, raw: Any) -> None:
+    """A restricted client's change, looked at before it is made."""
+    if call.caller.access >= Access.ADMIN:
+        return
+
+    def check() -> None:
+        body = Body(raw, "instance")
+        with call.depot.catalog.read() as tx:
+            instance = tx.instances.get(name)
+        check_restricted(
+            body.mapping("config"), body.devices("devices"), before=instance.config, devices_before=instance.devices
+        )
+
+    await call.work(check)
 
 
 async def show(call: Call) -> web.StreamResponse:
@@ -70,6 +90,7 @@ async def update(call: Call) -> web.StreamResponse:
     snapshot = Body(raw, "instance").text("restore")
     if snapshot:
         return await _restore(call, name, snapshot.removeprefix(f"{name}/"))
+    await _refuse_for_restricted(call, name, raw)
     # checked before the operation begins, so that a mistake is the answer and not a failed operation
     await call.work(put_instance, call.depot, call.server.lifecycle, name, raw, call.if_match())
 
@@ -96,7 +117,9 @@ async def _restore(call: Call, name: str, snapshot: str) -> web.StreamResponse:
 
 async def patch(call: Call) -> web.StreamResponse:
     name = call.path("name")
-    await call.work(patch_instance, call.depot, call.server.lifecycle, name, await call.json(), call.if_match())
+    raw = await call.json()
+    await _refuse_for_restricted(call, name, raw)
+    await call.work(patch_instance, call.depot, call.server.lifecycle, name, raw, call.if_match())
     return sync()
 
 
