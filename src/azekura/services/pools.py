@@ -50,6 +50,8 @@ class Pools:
         if pool.driver != "btrfs":
             return open_driver(pool.driver, path)
         source = self.source(pool)
+        if not source.is_absolute() or "\0" in str(source):
+            raise InvalidRequest("The source of a btrfs pool is the absolute path of a block device or a file")
         size = pool.config.get("size", "")
         try:
             return open_driver(pool.driver, path, source=source, size=parse_size(size) if size else None)
