@@ -20,9 +20,9 @@ from azekura.storage.kernel.mounts import NODEV, NOEXEC, NOSUID, RDONLY, clone_m
 
 # A copied upper layer must stay usable: no index and no metadata-only copies, whatever the kernel's defaults are.
 _OPTIONS = (("index", "off"), ("metacopy", "off"))
-# What kernels say that don't take layers as descriptors: EOPNOTSUPP before 6.5 (their overlayfs takes no descriptors at
-# all), EINVAL before 6.13.
-_NO_DESCRIPTORS = (errno.EINVAL, errno.EOPNOTSUPP)
+# What kernels before 6.13 say, which don't take layers as descriptors: EOPNOTSUPP where overlayfs takes no descriptors
+# at all (seen on 6.1), EBADF where fsconfig takes none of a mount (seen on 6.12), else EINVAL.
+_NO_DESCRIPTORS = (errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF)
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
