@@ -13,6 +13,7 @@ from azekura.services.images.parts import Part
 from azekura.services.images.staging import Staging
 
 BATCH = 512 * 1024  # bytes handed over at once; as much again is being received meanwhile
+PIECES = 64  # handed over at once, however small
 
 
 class _Arriving:
@@ -21,19 +22,21 @@ class _Arriving:
     def __init__(self, part: Part, thread: ThreadPoolExecutor) -> None:
         self._part = part
         self._thread = thread
-        self._batch = bytearray()
+        self._pieces: list[bytes] = []
+        self._held = 0  # bytes in them
         self._writing: Future[None] | None = None
         self.written = 0
 
     def write(self, data: bytes) -> None:
-        self._batch += data
+        self._pieces.append(data)
+        self._held += len(data)
         self.written += len(data)
-        if len(self._batch) >= BATCH:
+        if self._held >= BATCH or len(self._pieces) >= PIECES:
             self._hand_over()
 
     def restart(self) -> None:
         self._wait()
-        self._batch = bytearray()
+        self._pieces, self._held = [], 0
         self.written = 0
         self._part.restart()
 
@@ -43,14 +46,18 @@ class _Arriving:
         Raises:
             AzekuraError: what is wrong with it.
         """
-        if self._batch:
+        if self._pieces:
             self._hand_over()
         self._settle()
 
     def _hand_over(self) -> None:
         self._settle()
-        batch, self._batch = self._batch, bytearray()
-        self._writing = self._thread.submit(self._part.write, bytes(batch))
+        pieces, self._pieces, self._held = self._pieces, [], 0
+        self._writing = self._thread.submit(self._write_all, pieces)
+
+    def _write_all(self, pieces: list[bytes]) -> None:
+        for piece in pieces:
+            self._part.write(piece)
 
     def _settle(self) -> None:
         self._wait()
