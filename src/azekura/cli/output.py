@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
+
+from azekura.client.json_text import dumps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 def json_line(value: Any) -> str:
     """As Go's encoder writes it: no blanks, ``<``, ``>`` and ``&`` escaped, one newline."""
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    text = dumps(value, ascii_only=False)
     for char in "<>&\u2028\u2029":
         if char in text:
             text = text.replace(char, f"\\u{ord(char):04x}")

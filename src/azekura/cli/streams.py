@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import threading
 
+from azekura.client.json_text import dumps
 from azekura.client.websocket import BINARY, WebSocket
 from azekura.errors import AzekuraError
 
@@ -68,7 +68,7 @@ class Control:
 
     def _send(self, message: dict[str, object]) -> None:
         try:
-            self._channel.send_text(json.dumps(message))
+            self._channel.send_text(dumps(message))
         except (OSError, AzekuraError):
             return  # the command has ended
 

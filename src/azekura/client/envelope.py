@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
+from azekura.client.json_text import loads
 from azekura.errors import (
     AlreadyExists,
     AzekuraError,
@@ -62,7 +61,7 @@ def parse_json(body: bytes) -> Any:
         BadAnswer: not JSON.
     """
     try:
-        return json.loads(body)
+        return loads(body)
     except (ValueError, RecursionError) as exc:
         raise BadAnswer("The server's answer is not JSON") from exc
 
@@ -75,7 +74,7 @@ def open_envelope(status: int, body: bytes) -> Record:
         BadAnswer: no envelope.
     """
     try:
-        envelope = json.loads(body)
+        envelope = loads(body)
     except (ValueError, RecursionError) as exc:
         if status >= 400:
             raise error_for(status, body[:200].decode("utf-8", "replace").strip()) from exc

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 from azekura.client.address import with_query
 from azekura.client.envelope import ANSWER_LIMIT, open_envelope
+from azekura.client.json_text import dumps
 from azekura.client.transport import SocketTransport, TlsTransport, Transport
 from azekura.errors import BadAnswer, InvalidRequest, Unsupported
 
@@ -112,7 +111,7 @@ class Server:
         if value is not None:
             from azekura.client.body import bytes_body
 
-            body = bytes_body(json.dumps(value, separators=(",", ":")).encode())
+            body = bytes_body(dumps(value).encode())
         fields = dict(headers or {})
         if etag:
             fields["If-Match"] = etag
