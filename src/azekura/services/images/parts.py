@@ -101,18 +101,9 @@ class Part:
                 self._fail(exc)
 
     def _fail(self, exc: AzekuraError) -> None:
-        """Keep the fault; a scan that broke off knows better than we why it did."""
-        if self.scan is not None and not isinstance(exc, InvalidRequest):
-            try:
-                self.scan.finish()
-            except InvalidRequest as better:
-                exc = better
-            except AzekuraError:
-                pass
-            self.scan = None
-        fault = exc
+        """Keep the fault and give the room back."""
         self.discard()
-        self.fault = fault
+        self.fault = exc
 
     def discard(self) -> None:
         if self.scan is not None:
