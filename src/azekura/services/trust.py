@@ -145,10 +145,9 @@ class Trust:
 
     def issue_join_token(self, name: str, *, restricted: bool, projects: Sequence[str]) -> tuple[Token, str]:
         """A token that adds one certificate. Returns the record, and the secret that is never kept."""
-        del projects  # only the default project exists
         secret = secrets.token_hex(32)
         token = self._new_token("join", name, secret, expires_at=self._depot.clock() + JOIN_TOKEN_LIFE)
-        token = replace(token, restricted=restricted)
+        token = replace(token, restricted=restricted, scope=",".join(projects))
         with self._depot.catalog.write() as tx:
             tx.tokens.add(token)
         return token, secret

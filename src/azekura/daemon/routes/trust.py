@@ -61,6 +61,7 @@ async def create(call: Call) -> web.StreamResponse:
         token = await call.work(call.server.trust.take_join_token, body.text("password"))
         if token is not None:
             name, restricted = token.name or name, token.restricted
+            projects = tuple(project for project in token.scope.split(",") if project)
             await call.work(_end_operation, call, token)
         else:
             await call.work(call.server.trust.check_password, body.text("password"), call.caller.address)
