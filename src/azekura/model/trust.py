@@ -22,7 +22,8 @@ class TrustedCertificate:
 class Token:
     """A secret handed out once; only its sha256 is kept.
 
-    ``purpose``: ``join`` (one use: adds a certificate to the trust store, restricted to the projects in ``scope``) or ``read`` (bearer; image aliases that
+    ``purpose``: ``join`` (one use: adds a certificate, restricted to the projects in ``scope``) or ``read``
+    (bearer; image aliases that
     match ``scope``, a shell pattern such as ``debian/*``).
     """
 
