@@ -15,6 +15,7 @@ from typing import Self
 from azekura.blobs.failures import available_bytes, storage_error
 from azekura.blobs.port import BlobInfo
 from azekura.blobs.reservation import reserve
+from azekura.blobs.write_back import begin_write_back
 from azekura.errors import FingerprintMismatch, NoSpace, StorageFailed
 
 _DOING = "write an image file"
@@ -61,12 +62,14 @@ class FolderIngest:
         if self._file < 0 or self._sealed is not None:
             raise StorageFailed("This image file takes no more bytes: it was sealed or discarded")
         rest = memoryview(data).cast("B")
+        before = self.size
         try:
             while rest:
                 written = os.write(self._file, rest)
                 self._hash.update(rest[:written])
                 self.size += written
                 rest = rest[written:]
+            begin_write_back(self._file, before, self.size)
         except OSError as exc:
             needed = max(self._expected_size or 0, self.size + len(rest))
             self.abort()
