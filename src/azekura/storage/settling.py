@@ -15,6 +15,7 @@ from pathlib import Path
 from azekura.storage.kernel.paths import sync_file_system
 
 _MARK = "unsynced"
+PATIENCE = 1.0  # seconds: whoever brought the image records it first, and would wait for the disk behind a sync
 
 
 class Settling:
@@ -23,6 +24,7 @@ class Settling:
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._threads: list[threading.Thread] = []
+        self._hurry = threading.Event()
 
     def mark(self, folder: Path) -> None:
         """Note that ``folder`` is not on the disk yet."""
@@ -39,7 +41,7 @@ class Settling:
         """Sync in the background, if ``folder`` is marked; then take the mark away."""
         if not (folder / _MARK).exists():
             return
-        thread = threading.Thread(target=_settle, args=(folder,), name="storage-settling", daemon=True)
+        thread = threading.Thread(target=self._settle, args=(folder,), name="storage-settling", daemon=True)
         with self._guard:
             self._threads = [other for other in self._threads if other.is_alive()]
             self._threads.append(thread)
@@ -49,15 +51,17 @@ class Settling:
         """Return when all that was begun is done."""
         with self._guard:
             threads = list(self._threads)
+            self._hurry.set()
         for thread in threads:
             thread.join()
+        self._hurry.clear()
 
-
-def _settle(folder: Path) -> None:
-    # After any failure, or when the image was removed meanwhile, the mark just stays.
-    with suppress(OSError):
-        sync_file_system(folder)
-        (folder / _MARK).unlink()
+    def _settle(self, folder: Path) -> None:
+        self._hurry.wait(PATIENCE)
+        # After any failure, or when the image was removed meanwhile, the mark just stays.
+        with suppress(OSError):
+            sync_file_system(folder)
+            (folder / _MARK).unlink()
 
 
 def _boot_id() -> str:
