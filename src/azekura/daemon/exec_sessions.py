@@ -37,12 +37,11 @@ REFUSED: Mapping[Refusal, str] = {  # LXD's words
 class _Session:
     """One command and its streams."""
 
-    def __init__(self, running: Running, request: ExecRequest, name: str) -> None:
+    def __init__(self, running: Running, request: ExecRequest, name: str, secret: dict[str, str]) -> None:
         self.running = running
         self.request = request
         self.name = name
-        names = ("0", "control") if request.interactive else ("0", "1", "2", "control")
-        self.secrets = {fd: secrets.token_hex(32) for fd in names}
+        self.secrets = secret
         self.sockets: dict[str, web.WebSocketResponse] = {}
         self.attached = asyncio.Event()
         self.started = asyncio.Event()
@@ -64,23 +63,22 @@ class ExecSessions:
 
     async def start(self, call: Call, name: str, request: ExecRequest) -> Running:
         """An operation whose streams the client attaches to; the command starts when it has."""
+        names = ("0", "control") if request.interactive else ("0", "1", "2", "control")
+        secret = {fd: secrets.token_hex(32) for fd in names}
         running = await call.work(
             self._depot.operations.create,
             "Executing command",
             kind=OperationClass.WEBSOCKET,
             resources={"instances": (url("instances", name),), "containers": (url("containers", name),)},
-        )
-        session = _Session(running, request, name)
-        self._sessions[running.id] = session
-        await call.work(
-            running.update,
-            {
+            metadata={
                 "command": list(request.command),
                 "environment": dict(request.environment),
-                "fds": dict(session.secrets),
+                "fds": dict(secret),
                 "interactive": request.interactive,
             },
         )
+        session = _Session(running, request, name, secret)
+        self._sessions[running.id] = session
         task = asyncio.create_task(self._run(call, session))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -13,7 +13,7 @@ from aiohttp import web
 from azekura.daemon.call import Call, started, url
 from azekura.daemon.exec_sessions import REFUSED
 from azekura.errors import CommandFailed, InvalidRequest
-from azekura.model.instance import expand_config
+from azekura.model.instance import InstanceStatus, expand_config
 from azekura.runtime.port import ExecProcess, ExecRequest
 from azekura.services.instances.profiles import load_profiles
 from azekura.services.operations import Running
@@ -49,20 +49,23 @@ async def execute(call: Call) -> web.StreamResponse:
     name = call.path("name")
     body = Body(await call.json(), "exec request")
 
-    def configured() -> dict[str, str]:
+    lifecycle = call.server.lifecycle
+
+    def prepare() -> ExecRequest:
         with call.depot.catalog.read() as tx:
             instance = tx.instances.get(name)
             config = expand_config(load_profiles(tx, instance.profiles), instance.config)
-        return {
+        configured = {
             key.removeprefix("environment."): value for key, value in config.items() if key.startswith("environment.")
         }
+        request = exec_request(body, configured)
+        if not lifecycle.is_running(name):
+            raise InvalidRequest("Instance is not running")
+        if lifecycle.status(name) is InstanceStatus.FROZEN:
+            raise InvalidRequest("Instance is frozen")
+        return request
 
-    request = exec_request(body, await call.work(configured))
-    lifecycle = call.server.lifecycle
-    if not lifecycle.is_running(name):
-        raise InvalidRequest("Instance is not running")
-    if (await call.work(lifecycle.status, name)).value == "Frozen":
-        raise InvalidRequest("Instance is frozen")
+    request = await call.work(prepare)
     if body.flag("wait-for-websocket"):
         sessions = call.server.exec_sessions
         assert sessions is not None
