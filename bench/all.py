@@ -38,7 +38,7 @@ def main() -> int:
         measured = [row for module in modules for row in module.rows(options.rounds)]
         print(f"\n### {group}\n\n{table(measured)}", flush=True)
         rows += measured
-    missed = [row.what for row in rows if not row.met]
+    missed = [row.what for row in rows if row.missed]
     print(f"\n{len(rows)} figures, {len(missed)} missed" + "".join(f"\n- {what}" for what in missed))
     return 1 if missed else 0
 

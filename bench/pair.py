@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 Measure = Callable[[], float]
+EVEN = 0.05  # by so much two equal things differ on a machine with other work
 UNITS = {"ms": 1000.0, "s": 1.0, "MB/s": 1e-6, "MB": 1e-6, "MiB": 1 / 2**20}
 
 
@@ -55,12 +56,25 @@ class Row:
     def met(self) -> bool:
         return self.figure >= self.target if self.at_least else self.figure <= self.target
 
+    @property
+    def even(self) -> bool:
+        """Not met, but where "not slower" was wanted the two are equal as far as can be told."""
+        return not self.met and self.target == 1 and abs(self.figure - 1) <= EVEN
+
+    @property
+    def missed(self) -> bool:
+        return not self.met and not self.even
+
+    @property
+    def verdict(self) -> str:
+        return "met" if self.met else "even" if self.even else "**missed**"
+
     def cells(self) -> list[str]:
         best = max if self.at_least else min
         shown = [self.what, self._show(statistics.median(self.values)), self._show(best(self.values))]
         sign = "≥" if self.at_least else "≤"
         if not self.against:
-            return [*shown, "", "", "", f"{sign} {self._show(self.target)}", "met" if self.met else "**missed**"]
+            return [*shown, "", "", "", f"{sign} {self._show(self.target)}", self.verdict]
         extreme = best(self.values) / best(self.against)
         return [
             *shown,
@@ -68,7 +82,7 @@ class Row:
             self._show(best(self.against)),
             f"{_ratio(self.figure)} ({_ratio(extreme)})",
             f"{sign} {_ratio(self.target)}",
-            "met" if self.met else "**missed**",
+            self.verdict,
         ]
 
     def _show(self, value: float) -> str:
