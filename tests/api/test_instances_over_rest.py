@@ -479,3 +479,24 @@ def test_the_console_log_is_read_and_emptied(api: Rest, running: str) -> None:
     assert api.post(f"instances/{running}/console").status == 501
     assert api.get("instances/nosuch/console").status == 404
     assert api.get(f"instances/{running}/backups").metadata == []
+
+
+def test_a_private_network_card_keeps_its_address_over_restarts(api: Rest) -> None:
+    nic = {"type": "nic", "nictype": "p2p", "name": "eth0"}
+    api.done(
+        api.post(
+            "instances",
+            {"name": "carded", "source": {"type": "image", "alias": "busybox"}, "devices": {"eth0": nic}},
+        )
+    )
+    address = api.get("instances/carded").metadata["config"]["volatile.eth0.hwaddr"]
+    for _ in range(2):
+        act(api, "carded", "start")
+        config = api.get("instances/carded").metadata["config"]
+        seen = api.get("instances/carded/state").metadata["network"]["eth0"]
+        assert seen["hwaddr"] == address
+        assert seen["host_name"] == config["volatile.eth0.host_name"]
+        act(api, "carded", "stop", force=True)
+        assert "volatile.eth0.host_name" not in api.get("instances/carded").metadata["config"]
+    api.patch("instances/carded", {"devices": {"eth0": {"type": "none"}}})
+    api.done(api.delete("instances/carded"))

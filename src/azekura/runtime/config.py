@@ -154,8 +154,15 @@ def _network(nics: tuple[Nic, ...]) -> Iterator[tuple[str, str]]:
         yield "lxc.net.0.type", "empty"  # none would share the host's
     for index, nic in enumerate(nics):
         prefix = f"lxc.net.{index}"
-        yield f"{prefix}.type", "veth"
-        yield f"{prefix}.link", nic.bridge
+        yield f"{prefix}.type", nic.kind
+        if nic.kind == "macvlan":
+            yield f"{prefix}.macvlan.mode", "bridge"
+        if nic.bridge:
+            yield f"{prefix}.link", nic.bridge
+        if nic.kind == "veth" and nic.host_name:
+            yield f"{prefix}.veth.pair", nic.host_name
+        for route in nic.routes:
+            yield f"{prefix}.veth.ipv{6 if ':' in route else 4}.route", route
         yield f"{prefix}.flags", "up"
         yield f"{prefix}.name", nic.name
         if nic.hwaddr:

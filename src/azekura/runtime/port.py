@@ -37,14 +37,25 @@ class Limits:
     processes: int | None = None
 
 
+NicKind = Literal["veth", "macvlan", "phys"]
+
+
 @dataclass(frozen=True, slots=True)
 class Nic:
-    """A veth pair: ``name`` inside, attached to ``bridge`` outside. ``mtu`` None takes the kernel's."""
+    """A network card: ``name`` inside. ``mtu`` None takes the kernel's, ``hwaddr`` empty leaves it to chance.
+
+    A veth pair is attached to ``bridge`` outside, where that isn't empty, under ``host_name`` (empty: any), and the
+    host sends ``routes`` (networks, as ``10.1.0.0/24``) its way. A macvlan lies upon ``bridge``; with phys, the
+    interface ``bridge`` itself goes in.
+    """
 
     name: str
     bridge: str
     hwaddr: str
     mtu: int | None = None
+    kind: NicKind = "veth"
+    host_name: str = ""
+    routes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

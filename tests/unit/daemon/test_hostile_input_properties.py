@@ -20,7 +20,8 @@ from azekura.model.architecture import canonical
 from azekura.model.fingerprint import Fingerprint, is_prefix
 from azekura.model.reference import Reference, check_alias_name, check_instance_name
 from azekura.services.images.push import push_request
-from azekura.services.instances.config_keys import KEYS, check_config, check_devices, runtime_limits, runtime_nics
+from azekura.services.instances.config_keys import KEYS, check_config, check_devices, runtime_limits
+from azekura.services.instances.network_cards import runtime_nics
 from azekura.services.instances.requests import instance_request
 from azekura.services.settings import SETTINGS, parse_address
 from azekura.services.sizes import parse_size

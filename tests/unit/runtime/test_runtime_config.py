@@ -145,6 +145,35 @@ def test_interfaces_get_their_own_section() -> None:
     assert values(given, "lxc.net.0.type") == ["veth"]
 
 
+def test_cards_of_every_kind_are_written_as_liblxc_takes_them() -> None:
+    given = spec(
+        nics=(
+            Nic("eth0", "", "00:16:3e:00:00:01", host_name="veth-web", routes=("192.0.2.1/32", "2001:db8::/64")),
+            Nic("eth1", "enp1s0", "", kind="macvlan"),
+            Nic("eth2", "enp2s0", "", kind="phys"),
+        )
+    )
+    made = [line for line in lines(given) if line.startswith("lxc.net.")]
+    assert made == [
+        "lxc.net.0.type = veth",
+        "lxc.net.0.veth.pair = veth-web",
+        "lxc.net.0.veth.ipv4.route = 192.0.2.1/32",
+        "lxc.net.0.veth.ipv6.route = 2001:db8::/64",
+        "lxc.net.0.flags = up",
+        "lxc.net.0.name = eth0",
+        "lxc.net.0.hwaddr = 00:16:3e:00:00:01",
+        "lxc.net.1.type = macvlan",
+        "lxc.net.1.macvlan.mode = bridge",
+        "lxc.net.1.link = enp1s0",
+        "lxc.net.1.flags = up",
+        "lxc.net.1.name = eth1",
+        "lxc.net.2.type = phys",
+        "lxc.net.2.link = enp2s0",
+        "lxc.net.2.flags = up",
+        "lxc.net.2.name = eth2",
+    ]
+
+
 def test_mount_points_are_escaped_and_relative(tmp_path: Path) -> None:
     source = tmp_path / "a b\\c#"
     source.mkdir()

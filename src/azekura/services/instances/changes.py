@@ -13,6 +13,7 @@ from azekura.model.reference import check_instance_name
 from azekura.services.depot import Depot
 from azekura.services.instances.config_keys import check_config, check_devices, runtime_limits, without_empty
 from azekura.services.instances.lifecycle import Lifecycle
+from azekura.services.instances.network_cards import card_settings, without_removed
 from azekura.services.instances.profiles import load_profiles
 from azekura.services.pools import root_pool
 from azekura.templates import check as check_template
@@ -44,13 +45,15 @@ def _change(
             check_config(changed.config)
             check_devices(changed.devices)
             profiles = load_profiles(tx, changed.profiles)
-            pool = root_pool(expand_devices(profiles, changed.devices))
+            devices = expand_devices(profiles, changed.devices)
+            pool = root_pool(devices)
             if pool != instance.pool:
                 raise InvalidRequest(
                     "Invalid devices: The storage pool of the root disk device can't be changed"
                     if pool
                     else "Invalid devices: No root device could be found"
                 )
+            changed = replace(changed, config=_with_cards(changed.config, instance, devices))
             tx.instances.replace(changed)
         if lifecycle.is_running(name):
             before = runtime_limits(instance.config)
@@ -58,6 +61,14 @@ def _change(
             if wanted != before:
                 depot.runtime().set_limits(name, wanted)
     depot.events.lifecycle("instance-updated", f"/1.0/instances/{name}")
+
+
+def _with_cards(
+    config: Mapping[str, str], before: Instance, devices: Mapping[str, Mapping[str, str]]
+) -> dict[str, str]:
+    """``config`` with what new network cards need, without what was made up for removed ones."""
+    kept = without_removed(config, before.devices, devices)
+    return {**kept, **card_settings(devices, kept)}
 
 
 def put_instance(depot: Depot, lifecycle: Lifecycle, name: str, raw: Any, if_match: str | None = None) -> None:

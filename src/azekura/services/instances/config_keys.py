@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from azekura.errors import InvalidRequest
-from azekura.runtime.port import BindMount, Limits, Nic
+from azekura.runtime.port import BindMount, Limits
+from azekura.services.instances.network_cards import nic_fault
 from azekura.services.settings import truth
 from azekura.services.sizes import parse_size
 
@@ -120,8 +121,7 @@ def _device_fault(device: Mapping[str, str]) -> str:
             absolute = Path(device.get("source", "")).is_absolute()
             return "" if absolute else 'Disk entry takes an absolute path of the host as "source"'
         case "nic":
-            bridged = device.get("nictype", "bridged") == "bridged" and (device.get("parent") or device.get("network"))
-            return "" if bridged else 'Only bridged network cards are offered, with the bridge as "parent"'
+            return nic_fault(device)
         case other:
             return f'Unsupported device type "{other[:40]}"'
 
@@ -162,20 +162,6 @@ def total_memory() -> int:
         if line.startswith("MemTotal:"):
             return int(line.split()[1]) * 1024
     return 0
-
-
-def runtime_nics(devices: Mapping[str, Mapping[str, str]], config: Mapping[str, str]) -> tuple[Nic, ...]:
-    """The network cards among expanded devices."""
-    return tuple(
-        Nic(
-            name=device.get("name") or name,
-            bridge=device.get("parent") or device.get("network", ""),
-            hwaddr=device.get("hwaddr") or config.get(f"volatile.{name}.hwaddr", ""),
-            mtu=int(device["mtu"]) if device.get("mtu", "").isdigit() else None,
-        )
-        for name, device in sorted(devices.items())
-        if device.get("type") == "nic"
-    )
 
 
 def runtime_mounts(devices: Mapping[str, Mapping[str, str]]) -> tuple[BindMount, ...]:

@@ -11,10 +11,12 @@ from typing import Any
 from azekura.catalog import Snapshot
 from azekura.errors import AlreadyExists, InvalidRequest, NotFound
 from azekura.model.image import NEVER
-from azekura.model.instance import Instance, InstanceStatus, Profile
+from azekura.model.instance import Instance, InstanceStatus, Profile, expand_devices
 from azekura.services.depot import Depot
 from azekura.services.instances.config_keys import without_empty
 from azekura.services.instances.image_trees import BASE_BLOB
+from azekura.services.instances.network_cards import card_settings
+from azekura.services.instances.profiles import load_profiles
 from azekura.services.instances.records import add_record, remove_record
 from azekura.services.instances.requests import InstanceRequest
 from azekura.wire.instances import instance_to_json
@@ -54,6 +56,9 @@ def copy_instance(depot: Depot, request: InstanceRequest, source: str, *, instan
         ephemeral=request.ephemeral,
         description=request.description or base.description,
     )
+    with depot.catalog.read() as tx:
+        expanded = expand_devices(load_profiles(tx, copy.profiles), copy.devices)
+    copy = replace(copy, config={**copy.config, **card_settings(expanded, copy.config)})
     driver = depot.pools.of(copy)
     with depot.instance_locks.hold(request.name):
         with depot.catalog.write() as tx:

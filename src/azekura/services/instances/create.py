@@ -20,6 +20,7 @@ from azekura.services.instances.config_keys import check_config, check_devices, 
 from azekura.services.instances.copies import copy_instance
 from azekura.services.instances.image_trees import BASE_BLOB, ensure_tree, rootfs_file
 from azekura.services.instances.names import fresh_name
+from azekura.services.instances.network_cards import card_settings
 from azekura.services.instances.profiles import load_profiles
 from azekura.services.instances.records import add_record, remove_record
 from azekura.services.instances.requests import (
@@ -129,7 +130,8 @@ def _record(
     names = request.profiles if request.profiles is not None else default_profiles
     with depot.catalog.read() as tx:
         profiles = load_profiles(tx, names)
-    pool = root_pool(expand_devices(profiles, request.devices))
+    devices = expand_devices(profiles, without_empty(request.devices))
+    pool = root_pool(devices)
     if not pool:
         raise InvalidRequest(
             "No root device could be found",
@@ -149,6 +151,7 @@ def _record(
         config={
             **config,
             **{key: value for key, value in request.config.items() if value},
+            **card_settings(devices, request.config),
             "volatile.apply_template": "create",
             "volatile.uuid": str(uuid.uuid4()),
             "volatile.last_state.power": "STOPPED",

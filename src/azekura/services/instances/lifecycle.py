@@ -14,8 +14,9 @@ from azekura.model.architecture import native
 from azekura.model.instance import Instance, InstanceStatus, expand_config, expand_devices
 from azekura.runtime.port import ContainerSpec, Limits
 from azekura.services.depot import Depot
-from azekura.services.instances.config_keys import runtime_limits, runtime_mounts, runtime_nics
+from azekura.services.instances.config_keys import runtime_limits, runtime_mounts
 from azekura.services.instances.image_trees import restore_tree
+from azekura.services.instances.network_cards import card_settings, host_names, runtime_nics
 from azekura.services.instances.profiles import load_profiles
 from azekura.services.instances.records import remove_record
 from azekura.services.instances.templating import InstanceFiles, render_templates, write_templates
@@ -105,6 +106,8 @@ class Lifecycle:
         depot = self._depot
         pending = config.get("volatile.apply_template", "")
         triggers = (pending, "start") if pending else ("start",)
+        cards = {**card_settings(devices, config), **host_names(devices)}
+        config = {**config, **cards}
         rendered = render_templates(files, instance, config, devices, triggers, depot.clock())
         driver = depot.pools.of(instance)
         idmap = None if truth(config.get("security.privileged", "false")) else IdMap(ID_BASE, ID_COUNT)
@@ -123,7 +126,7 @@ class Lifecycle:
         update_record(
             depot,
             instance.name,
-            {"volatile.apply_template": None, "volatile.last_state.power": "RUNNING"},
+            {**cards, "volatile.apply_template": None, "volatile.last_state.power": "RUNNING"},
             last_used_at=depot.clock(),
         )
 
@@ -296,7 +299,8 @@ class Lifecycle:
             self._delete(instance)
             self._depot.events.lifecycle("instance-deleted", f"/1.0/instances/{name}")
             return
-        update_record(self._depot, name, {"volatile.last_state.power": "STOPPED"})
+        for_this_run = [key for key in instance.config if key.startswith("volatile.") and key.endswith(".host_name")]
+        update_record(self._depot, name, {**dict.fromkeys(for_this_run), "volatile.last_state.power": "STOPPED"})
         self._depot.events.lifecycle("instance-shutdown", f"/1.0/instances/{name}")
 
     def _unmount(self, instance: Instance) -> bool:
