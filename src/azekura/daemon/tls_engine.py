@@ -19,6 +19,10 @@ from OpenSSL._util import ffi, lib
 
 RECORDS = 64 * 1024  # plaintext bytes per flush; a whole mebibyte at once is three times slower
 SCRATCH = 2 * RECORDS
+# AES-128 first, as Go's servers choose: it is as safe for as long as anyone can see, and takes half the time
+SUITES_1_3 = b"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
+SUITES_1_2 = b"ECDHE+AESGCM+AES128:ECDHE+AESGCM+AES256:ECDHE+CHACHA20"
+_PRIORITIZE_CHACHA = 1 << 21  # SSL_OP_PRIORITIZE_CHACHA: a client that wants it first has no AES in its processor
 
 
 class _Session:
@@ -120,9 +124,12 @@ class AnyClientContext(ssl.SSLContext):
         self._scratch = ffi.new(f"char[{SCRATCH}]")  # for all sessions: the event loop's thread alone writes
         own = self._own = SSL.Context(SSL.TLS_SERVER_METHOD)
         own.set_min_proto_version(SSL.TLS1_2_VERSION)
-        own.set_cipher_list(b"ECDHE+AESGCM:ECDHE+CHACHA20")
+        own.set_cipher_list(SUITES_1_2)
+        if hasattr(own, "set_tls13_ciphersuites"):  # pyOpenSSL 25.2; without it the order is OpenSSL's
+            own.set_tls13_ciphersuites(SUITES_1_3)
         # no tickets, no cache: an identity must never come from a resumed session without its certificate
         own.set_options(SSL.OP_NO_TICKET | SSL.OP_NO_RENEGOTIATION)
+        own.set_options(SSL.OP_CIPHER_SERVER_PREFERENCE | _PRIORITIZE_CHACHA)
         own.set_session_cache_mode(SSL.SESS_CACHE_OFF)
         own.use_certificate_chain_file(str(certificate))
         own.use_privatekey_file(str(key))
