@@ -81,6 +81,7 @@ def test_a_container_lives(api: Rest) -> None:
     assert view["status"] == "Stopped"
     assert view["description"] == "d"
     assert view["config"]["user.x"] == "y"
+    assert view["last_used_at"] == "1970-01-01T00:00:00Z"
     assert view["config"]["image.os"] == "busybox"
     assert view["config"]["volatile.base_image"] == api.get("images/aliases/busybox").metadata["target"]
     assert view["expanded_devices"]["root"]["pool"] == "default"
@@ -500,3 +501,27 @@ def test_a_private_network_card_keeps_its_address_over_restarts(api: Rest) -> No
         assert "volatile.eth0.host_name" not in api.get("instances/carded").metadata["config"]
     api.patch("instances/carded", {"devices": {"eth0": {"type": "none"}}})
     api.done(api.delete("instances/carded"))
+
+
+def test_what_lxd_lets_be_set_of_the_kernel_is_in_force(api: Rest) -> None:
+    config = {
+        "limits.kernel.nofile": "3000",
+        "security.syscalls.deny_default": "false",
+        "limits.cpu.allowance": "50%",
+        "limits.memory": "256MiB",
+        "limits.memory.enforce": "soft",
+        "limits.memory.swap": "false",
+    }
+    make(api, "kernelled", config=config)
+    act(api, "kernelled", "start")
+    limits = run(api, "kernelled", "cat", "/proc/1/limits")[1]
+    assert "Max open files            3000                 3000" in limits
+    for process in ("1", "self"):
+        assert "Seccomp:\t0\n" in run(api, "kernelled", "cat", f"/proc/{process}/status")[1]
+    remove(api, "kernelled")
+
+
+def test_a_folder_written_without_a_mode_is_closed_to_others(running: str, api: Rest) -> None:
+    made = api.post(f"instances/{running}/files?path=/tmp/closed", headers={"X-LXD-type": "directory"})
+    assert made.status == 200
+    assert run(api, running, "stat", "-c", "%a", "/tmp/closed")[1] == "750\n"

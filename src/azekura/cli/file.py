@@ -112,7 +112,8 @@ def push(call: Invocation) -> None:
         if options.given("uid") or options.given("gid") or options.given("mode"):
             raise InvalidRequest("Can't supply uid/gid/mode in recursive mode")
         if options.switch("create-dirs"):
-            files.make_folders(path)
+            first = os.stat(sources[0])
+            files.make_folders(path, mode=first.st_mode & 0o777, uid=first.st_uid, gid=first.st_gid)
         for source in sources:
             _push_tree(call, files, source, path)
         return
@@ -133,16 +134,17 @@ def _push_one(call: Invocation, files: InstanceFiles, source: str, path: str) ->
         return
     with open_to_read(source) as file:
         status = os.fstat(file.fileno())
+        uid, gid = status.st_uid if uid < 0 else uid, status.st_gid if gid < 0 else gid
         if options.switch("create-dirs"):
-            files.make_folders(os.path.dirname(path))
+            files.make_folders(os.path.dirname(path), mode=None, uid=uid, gid=gid)
         progress = call.progress(f"Pushing {source} to {path}: %s")
         try:
             files.send(
                 path,
                 file,
                 mode=status.st_mode & 0o777 if mode is None else mode,
-                uid=status.st_uid if uid < 0 else uid,
-                gid=status.st_gid if gid < 0 else gid,
+                uid=uid,
+                gid=gid,
                 progress=progress.transferred if progress is not None else None,
             )
         finally:

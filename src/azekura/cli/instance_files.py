@@ -102,7 +102,7 @@ class InstanceFiles:
         body = bytes_body(target.encode("utf-8", "surrogateescape"), "application/octet-stream")
         self._send(path, body, _headers("symlink", 0o777, uid, gid))
 
-    def make_folder(self, path: str, *, mode: int, uid: int, gid: int) -> None:
+    def make_folder(self, path: str, *, mode: int | None, uid: int, gid: int) -> None:
         try:
             if self.stat(path).kind == "directory":
                 return
@@ -110,13 +110,13 @@ class InstanceFiles:
             pass
         self._send(path, None, _headers("directory", mode, uid, gid))
 
-    def make_folders(self, path: str) -> None:
-        """``path`` and what is missing above it, as root's."""
+    def make_folders(self, path: str, *, mode: int | None, uid: int, gid: int) -> None:
+        """``path`` and what is missing above it; without a ``mode`` with the server's own."""
         done = ""
         for part in path.strip("/").split("/"):
             if part:
                 done += f"/{part}"
-                self.make_folder(done, mode=0o755, uid=0, gid=0)
+                self.make_folder(done, mode=mode, uid=uid, gid=gid)
 
 
 def _headers(kind: str, mode: int | None, uid: int, gid: int) -> dict[str, str]:

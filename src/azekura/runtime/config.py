@@ -93,6 +93,10 @@ def _pairs(spec: ContainerSpec, host: Host, seccomp_policy: Path) -> Iterator[tu
     yield from _devices(spec, host)
     for setting in settings(spec.limits, host.hierarchies, name=spec.name):
         yield setting.lxc_key, setting.value
+    for name, value in sorted(spec.kernel_limits.items()):
+        yield f"lxc.prlimit.{_word(name)}", value
+    for name, value in sorted(spec.sysctls.items()):
+        yield f"lxc.sysctl.{_word(name)}", value
     yield from _network(spec.nics)
     yield "lxc.console.buffer.size", "auto"
     yield "lxc.console.size", _CONSOLE_SIZE
@@ -103,7 +107,8 @@ def _pairs(spec: ContainerSpec, host: Host, seccomp_policy: Path) -> Iterator[tu
 
 def _walls(spec: ContainerSpec, host: Host, seccomp_policy: Path) -> Iterator[tuple[str, str]]:
     yield "lxc.cap.drop", DROPPED_CAPABILITIES
-    yield "lxc.seccomp.profile", str(seccomp_policy)
+    if spec.filters_calls:
+        yield "lxc.seccomp.profile", str(seccomp_policy)
     if host.security_module == "apparmor" and host.apparmor_parser:
         yield "lxc.apparmor.profile", "generated"
         if spec.nesting or spec.idmap_base is not None:
@@ -176,6 +181,13 @@ def _environment(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         if not name or "=" in name:
             raise InvalidRequest(f"Not a name of an environment variable: {name[:80]!r}")
         yield name, value
+
+
+def _word(name: str) -> str:
+    """A part of a key that comes from outside."""
+    if not name or not all(character.isalnum() or character in "._-/" for character in name):
+        raise InvalidRequest(f"Not a name of a kernel parameter: {name[:80]!r}")
+    return name
 
 
 def _checked(key: str, value: str) -> str:

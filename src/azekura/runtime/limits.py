@@ -15,6 +15,8 @@ from azekura.errors import InvalidRequest, RuntimeFailed
 from azekura.runtime.cgroups import V2, Hierarchies, read_value
 from azekura.runtime.port import Limits
 
+_MEMORY = ("memory.limit_in_bytes", "memory.max")
+_MEMORY_SOFT = ("memory.soft_limit_in_bytes", "memory.high")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -45,9 +47,13 @@ def settings(limits: Limits, hierarchies: Hierarchies, *, name: str) -> list[Set
     found: list[Setting] = []
     if limits.memory_bytes is not None:
         _positive("memory", limits.memory_bytes)
-        found.append(
-            _choose(hierarchies, "memory", ("memory.limit_in_bytes", "memory.max"), (str(limits.memory_bytes),) * 2)
-        )
+        files = _MEMORY_SOFT if limits.memory_soft else _MEMORY
+        found.append(_choose(hierarchies, "memory", files, (str(limits.memory_bytes),) * 2))
+    found += _swap(limits, hierarchies)
+    if limits.cpu_shares is not None:
+        weight = max(1, min(10000, limits.cpu_shares * 100 // 1024))
+        values = (str(max(2, limits.cpu_shares)), str(weight))
+        found.append(_choose(hierarchies, "cpu", ("cpu.shares", "cpu.weight"), values))
     if limits.cpus is not None:
         cpus = _cpu_set(limits.cpus, name)
         found.append(_choose(hierarchies, "cpuset", ("cpuset.cpus", "cpuset.cpus"), (cpus, cpus)))
@@ -65,11 +71,25 @@ def settings(limits: Limits, hierarchies: Hierarchies, *, name: str) -> list[Set
     return found
 
 
+def _swap(limits: Limits, hierarchies: Hierarchies) -> list[Setting]:
+    """What keeps a container in memory. Version 1 has no ceiling of swap alone; never swapping is the nearest."""
+    if "memory" in hierarchies.v2_controllers:
+        return [] if limits.swap else [Setting(2, "memory", "memory.swap.max", "0")]
+    swappiness = limits.swappiness if limits.swap else 0
+    if swappiness is None:
+        return []
+    if not hierarchies.has("memory"):
+        raise RuntimeFailed('The limit can\'t be set: this host has no "memory" control group controller')
+    return [Setting(1, "memory", "memory.swappiness", str(swappiness))]
+
+
 def lifted(limits: Limits, hierarchies: Hierarchies) -> list[Setting]:
     """The settings that take away every limit that ``limits`` doesn't set, on a running container."""
     found: list[Setting] = []
     plain = (
-        (limits.memory_bytes, "memory", ("memory.limit_in_bytes", "memory.max"), ("-1", "max")),
+        (None if limits.memory_soft else limits.memory_bytes, "memory", _MEMORY, ("-1", "max")),
+        (limits.memory_bytes if limits.memory_soft else None, "memory", _MEMORY_SOFT, ("-1", "max")),
+        (limits.cpu_shares, "cpu", ("cpu.shares", "cpu.weight"), ("1024", "100")),
         (limits.cpu_quota, "cpu", ("cpu.cfs_quota_us", "cpu.max"), ("-1", "max")),
         (limits.processes, "pids", ("pids.max", "pids.max"), ("max", "max")),
         (limits.cpus, "cpuset", ("cpuset.cpus", "cpuset.cpus"), (_online(), _online())),
@@ -154,7 +174,7 @@ def missing(wanted: list[Setting], groups: dict[str, Path]) -> Setting | None:
 
 
 def _in_force(setting: Setting, value: str) -> bool:
-    if setting.controller == "memory":  # rounded down to whole pages by the kernel
+    if setting.controller == "memory" and "swap" not in setting.file:  # rounded down to whole pages by the kernel
         return value.isdigit() and int(value) == int(setting.value) // _PAGE * _PAGE
     if setting.controller == "cpuset":
         try:

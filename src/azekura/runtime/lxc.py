@@ -32,6 +32,7 @@ from azekura.runtime.watcher import PidfdWatcher
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
 _HALT_SIGNAL = re.compile(r"^\s*lxc\.signal\.halt\s*=\s*(\S+)\s*$", re.MULTILINE)
+_FILTERS_CALLS = re.compile(r"^lxc\.seccomp\.profile\s*=\s*\S", re.MULTILINE)
 _CONSOLE_LOG = re.compile(r"^lxc\.console\.logfile\s*=\s*(.+?)\s*$", re.MULTILINE)
 _CONSOLE_BYTES = 1 << 20
 _EARLY_END_SECONDS = 0.002
@@ -43,6 +44,7 @@ _log = logging.getLogger(__name__)
 class _Running:
     record: Record
     groups: dict[str, Path]
+    filters_calls: bool = True
     gone: threading.Event = field(default_factory=threading.Event)
 
 
@@ -132,6 +134,7 @@ class LxcRuntime:
             raise
         halt = _HALT_SIGNAL.findall(spec.raw_lxc)
         running = self._describe(monitor, init, halt_signal=parse_signal(halt[-1]) if halt else None)
+        running.filters_calls = spec.filters_calls
         try:
             self._verify(spec, running)
             self._track(folder, running)
@@ -261,11 +264,7 @@ class LxcRuntime:
         apply(lifted(limits, self._host.hierarchies) + wanted, running.groups)
 
     def console_log(self, name: str) -> bytes:
-        try:
-            text = (self._folder(name) / "config").read_text(errors="surrogateescape")
-        except OSError:
-            return b""
-        found = _CONSOLE_LOG.findall(text)
+        found = _CONSOLE_LOG.findall(_read_config(self._folder(name)))
         return lxc_start.tail(Path(found[-1]), _CONSOLE_BYTES) if found else b""
 
     # -- exec
@@ -279,7 +278,8 @@ class LxcRuntime:
             raise RuntimeFailed("Instance is not running")
         try:
             groups = {(str(path), controller == V2) for controller, path in running.groups.items()}
-            target = Target(pid, pidfd, tuple(sorted(groups)), self._host.security_module, self._seccomp)
+            calls = self._seccomp if running.filters_calls else b""
+            target = Target(pid, pidfd, tuple(sorted(groups)), self._host.security_module, calls)
             return self._helper.enter(target, request)
         finally:
             os.close(pidfd)
@@ -308,6 +308,7 @@ class LxcRuntime:
             record.erase(folder)
             return False
         running = self._describe(*alive, halt_signal=old.halt_signal if old else None)
+        running.filters_calls = _FILTERS_CALLS.search(_read_config(folder)) is not None
         try:
             self._track(folder, running)
         except ProcessLookupError:
@@ -396,3 +397,11 @@ def _end(running: _Running) -> None:
         send_signal(init, signal.SIGKILL)
         has_ended(init, timeout=1)
         os.close(init)
+
+
+def _read_config(folder: Path) -> str:
+    """What the container was started with; empty when it never was."""
+    try:
+        return (folder / "config").read_text(errors="surrogateescape")
+    except OSError:
+        return ""

@@ -28,13 +28,19 @@ class Limits:
     """Ceilings of one container; None means none.
 
     ``cpus`` is a number of processors (the runtime chooses which) or a set such as ``0-1,3``.
-    ``cpu_quota`` is (microseconds of processor time, in every period of so many microseconds).
+    ``cpu_quota`` is (microseconds of processor time, in every period of so many microseconds); ``cpu_shares`` is its
+    weight when processors are busy (1024: as everybody's). ``memory_soft``: the memory's ceiling holds only when the
+    host runs short. ``swap`` False keeps it in memory; ``swappiness`` (0 to 100) is how readily it is swapped out.
     """
 
     memory_bytes: int | None = None
     cpus: int | str | None = None
     cpu_quota: tuple[int, int] | None = None
     processes: int | None = None
+    cpu_shares: int | None = None
+    memory_soft: bool = False
+    swap: bool = True
+    swappiness: int | None = None
 
 
 NicKind = Literal["veth", "macvlan", "phys"]
@@ -78,6 +84,9 @@ class ContainerSpec:
     ``personality`` is the architecture to show when it isn't the kernel's own (``i686`` on ``x86_64``).
     ``raw_lxc`` is appended to liblxc's configuration as it is: the administrator's own lines.
     ``environment`` is init's; ``hostname`` None takes ``name``.
+    ``kernel_limits`` are init's resource limits (``nofile`` to ``1024`` or ``1024:4096``), see setrlimit(2).
+    ``filters_calls``: system calls that no container needs are refused (:mod:`azekura.runtime.seccomp`).
+    ``sysctls`` are kernel parameters of its namespaces (``net.ipv4.ip_forward``).
     """
 
     name: str
@@ -95,6 +104,9 @@ class ContainerSpec:
     personality: str | None = None
     raw_lxc: str = ""
     hostname: str | None = None
+    kernel_limits: Mapping[str, str] = field(default_factory=dict)
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    filters_calls: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from azekura.model.image import NEVER
 from azekura.model.instance import (
     Instance,
     InstanceStatus,
@@ -38,7 +39,9 @@ def instance_to_json(instance: Instance, profiles: list[Profile], status: Instan
         "name": instance.name,
         "status": status.value,
         "status_code": status.code,
-        "last_used_at": format_time(instance.last_used_at),
+        "last_used_at": "1970-01-01T00:00:00Z"
+        if instance.last_used_at == NEVER
+        else format_time(instance.last_used_at),
         "location": "none",
         "type": "container",
         "project": "default",

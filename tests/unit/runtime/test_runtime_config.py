@@ -241,3 +241,28 @@ def test_value_that_breaks_out_of_its_line_is_refused(changes: dict[str, object]
 def test_every_line_is_one_key_and_one_value() -> None:
     given = spec(environment={"A": "b = c"}, nics=(Nic("eth0", "br0", "x"),), nesting=True)
     assert all(re.fullmatch(r"lxc\.[a-z0-9_.]+ = .+", line) for line in lines(given))
+
+
+def test_limits_of_the_kernel_and_its_parameters_are_written() -> None:
+    given = spec(kernel_limits={"nofile": "1024:4096"}, sysctls={"net.ipv4.ip_forward": "1"})
+    assert values(given, "lxc.prlimit.nofile") == ["1024:4096"]
+    assert values(given, "lxc.sysctl.net.ipv4.ip_forward") == ["1"]
+    for evil in ("a b", "a=b", "a\nb", ""):
+        with pytest.raises(InvalidRequest):
+            lines(spec(sysctls={evil: "1"}))
+
+
+def test_the_filter_of_system_calls_can_be_left_out() -> None:
+    assert values(spec(), "lxc.seccomp.profile")
+    assert values(spec(filters_calls=False), "lxc.seccomp.profile") == []
+
+
+def test_soft_limits_shares_and_swap_use_the_version_that_has_the_controller() -> None:
+    limits = Limits(memory_bytes=1 << 26, memory_soft=True, cpu_shares=512, swap=False)
+    assert values(spec(limits=limits), "lxc.cgroup2.memory.high") == [str(1 << 26)]
+    assert values(spec(limits=limits), "lxc.cgroup2.cpu.weight") == ["50"]
+    assert values(spec(limits=limits), "lxc.cgroup2.memory.swap.max") == ["0"]
+    old = host(HYBRID)
+    assert values(spec(limits=limits), "lxc.cgroup.memory.soft_limit_in_bytes", old) == [str(1 << 26)]
+    assert values(spec(limits=limits), "lxc.cgroup.cpu.shares", old) == ["512"]
+    assert values(spec(limits=limits), "lxc.cgroup.memory.swappiness", old) == ["0"]

@@ -153,7 +153,7 @@ def _write(call: Call, spool: IO[bytes]) -> None:
     name, path = call.path("name"), _path(call)
     kind = call.request.headers.get("X-LXD-type", "file")
     uid, gid = _number(call, "X-LXD-uid", 0), _number(call, "X-LXD-gid", 0)
-    mode = _number(call, "X-LXD-mode", 0o755 if kind == "directory" else 0o644, 8) & 0o7777
+    mode = _number(call, "X-LXD-mode", 0o750 if kind == "directory" else 0o644, 8) & 0o7777
     given = any(header in call.request.headers for header in ("X-LXD-mode", "X-LXD-uid", "X-LXD-gid"))
     append = call.request.headers.get("X-LXD-write", "overwrite") == "append"
     spool.seek(0)

@@ -49,7 +49,7 @@ def _change(
             pool = root_pool(devices)
             if pool != instance.pool:
                 raise InvalidRequest(
-                    "Invalid devices: The storage pool of the root disk device can't be changed"
+                    "Cannot update root disk device pool name"
                     if pool
                     else "Invalid devices: No root device could be found"
                 )

@@ -40,6 +40,19 @@ def _integer(value: str) -> None:
         raise ValueError(f"Invalid value for an integer: {value[:40]}")
 
 
+def _priority(value: str) -> None:
+    if not re.fullmatch(r"\d|10", value, re.ASCII):
+        raise ValueError(f"Invalid value for a limit '{value[:40]}'. Must be between 0 and 10")
+
+
+def _one_of(*words: str) -> Callable[[str], None]:
+    def check(value: str) -> None:
+        if value not in words:
+            raise ValueError(f"Invalid value {value[:40]!r} (not one of {', '.join(words)})")
+
+    return check
+
+
 def _processes(value: str) -> None:
     if not re.fullmatch(r"[1-9]\d{0,9}", value, re.ASCII):
         raise ValueError(f"Invalid number of processes: {value[:40]}")
@@ -60,19 +73,54 @@ KEYS: dict[str, Callable[[str], None]] = {
     "boot.autostart.priority": _integer,
     "boot.host_shutdown_timeout": _integer,
     "boot.stop.priority": _integer,
+    "cluster.evacuate": _one_of("auto", "migrate", "live-migrate", "stop"),
     "limits.cpu": _cpu,
     "limits.cpu.allowance": _allowance,
+    "limits.cpu.priority": _priority,
     "limits.memory": _memory,
+    "limits.memory.enforce": _one_of("soft", "hard"),
+    "limits.memory.swap": _boolean,
+    "limits.memory.swap.priority": _priority,
     "limits.processes": _processes,
     "raw.lxc": _text,
     "security.nesting": _boolean,
     "security.privileged": _boolean,
     "security.protection.delete": _boolean,
+    "security.protection.shift": _boolean,
+    "security.syscalls.deny_default": _boolean,
     "cloud-init.network-config": _text,
     "cloud-init.user-data": _text,
     "cloud-init.vendor-data": _text,
 }
 FREE_PREFIXES = ("user.", "image.", "volatile.", "environment.")
+
+
+KERNEL_LIMIT, SYSCTL = "limits.kernel.", "linux.sysctl."
+KERNEL_LIMITS = frozenset(
+    "as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack".split()
+)
+_KERNEL_LIMIT_VALUE = re.compile(r"(\d{1,20}|unlimited)(:(\d{1,20}|unlimited))?", re.ASCII)
+_SYSCTL_NAME = re.compile(r"[A-Za-z0-9_-]+([./][A-Za-z0-9_-]+)+", re.ASCII)
+
+
+def _check_kernel_key(key: str, value: str, where: str) -> None:
+    name = key.removeprefix(KERNEL_LIMIT).removeprefix(SYSCTL)
+    if key.startswith(SYSCTL):
+        if not _SYSCTL_NAME.fullmatch(name) or "\n" in value or "\0" in value:
+            raise InvalidRequest(f"{where}{key[:80]}: not a kernel parameter of one line")
+    elif name not in KERNEL_LIMITS:
+        raise InvalidRequest(
+            f"{where}Unknown configuration key: {key[:80]} (there are {', '.join(sorted(KERNEL_LIMITS))})"
+        )
+    elif value and not _KERNEL_LIMIT_VALUE.fullmatch(value):
+        raise InvalidRequest(
+            f"{where}{key}: Invalid limit {value[:40]!r}: a number, unlimited, or two of these as soft:hard"
+        )
+
+
+def prefixed(config: Mapping[str, str], prefix: str) -> dict[str, str]:
+    """The keys that begin with ``prefix``, without it."""
+    return {key.removeprefix(prefix): value for key, value in config.items() if key.startswith(prefix)}
 
 
 def check_config(config: Mapping[str, str], where: str = "Invalid config: ") -> None:
@@ -85,6 +133,9 @@ def check_config(config: Mapping[str, str], where: str = "Invalid config: ") -> 
         if key.startswith(FREE_PREFIXES):
             if "\x00" in value:
                 raise InvalidRequest(f"{where}{key}: a NUL byte can't be part of a value")
+            continue
+        if key.startswith((KERNEL_LIMIT, SYSCTL)):
+            _check_kernel_key(key, value, where)
             continue
         check = KEYS.get(key)
         if check is None:
@@ -142,17 +193,26 @@ def runtime_limits(config: Mapping[str, str]) -> Limits:
     cpu = config.get("limits.cpu", "")
     allowance = config.get("limits.cpu.allowance", "")
     quota: tuple[int, int] | None = None
-    if allowance.endswith("%"):
-        quota = (int(allowance[:-1]) * 1000, 100_000)
+    shares: int | None = None
+    if allowance.endswith("%"):  # a share when processors are busy, as in LXD; a time is a ceiling
+        shares = int(allowance[:-1]) * 1024 // 100
     elif allowance:
         run, period = (int(part.removesuffix("ms")) for part in allowance.split("/"))
         quota = (run * 1000, period * 1000)
+    priority = config.get("limits.cpu.priority", "")
+    if priority:
+        shares = max(0, (1024 if shares is None else shares) - 10 + int(priority))
     processes = config.get("limits.processes", "")
+    swap_priority = config.get("limits.memory.swap.priority", "")
     return Limits(
         memory_bytes=bytes_limit,
         cpus=int(cpu) if cpu.isdigit() else (cpu or None),
         cpu_quota=quota,
         processes=int(processes) if processes else None,
+        cpu_shares=shares,
+        memory_soft=config.get("limits.memory.enforce") == "soft",
+        swap=truth(config.get("limits.memory.swap", "true")),
+        swappiness=70 - int(swap_priority) if swap_priority else None,
     )
 
 

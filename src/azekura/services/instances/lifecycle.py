@@ -14,7 +14,7 @@ from azekura.model.architecture import native
 from azekura.model.instance import Instance, InstanceStatus, expand_config, expand_devices
 from azekura.runtime.port import ContainerSpec, Limits
 from azekura.services.depot import Depot
-from azekura.services.instances.config_keys import runtime_limits, runtime_mounts
+from azekura.services.instances.config_keys import KERNEL_LIMIT, SYSCTL, prefixed, runtime_limits, runtime_mounts
 from azekura.services.instances.image_trees import restore_tree
 from azekura.services.instances.network_cards import card_settings, host_names, runtime_nics
 from azekura.services.instances.profiles import load_profiles
@@ -149,11 +149,10 @@ class Lifecycle:
             idmap_count=idmap.count if idmap else ID_COUNT,
             liblxc_idmaps_rootfs=mounted.liblxc_idmaps,
             nesting=truth(config.get("security.nesting", "false")),
-            environment={
-                key.removeprefix("environment."): value
-                for key, value in config.items()
-                if key.startswith("environment.")
-            },
+            environment=prefixed(config, "environment."),
+            kernel_limits=prefixed(config, KERNEL_LIMIT),
+            sysctls=prefixed(config, SYSCTL),
+            filters_calls=truth(config.get("security.syscalls.deny_default", "true")),
             limits=runtime_limits(config),
             nics=runtime_nics(devices, config),
             extra_mounts=runtime_mounts(devices),

@@ -8,6 +8,7 @@ from azekura.errors import Forbidden
 from azekura.services.settings import truth
 
 _KEYS = ("raw.lxc", "security.privileged", "security.nesting")
+_PREFIXES = ("linux.sysctl.",)
 
 
 def check_restricted(
@@ -28,6 +29,13 @@ def check_restricted(
         wanted = bool(value) if key == "raw.lxc" else truth(value)
         if wanted and value != before.get(key, ""):
             raise Forbidden(f'A restricted client may not set "{key}"')
+    for key, value in config.items():
+        if key.startswith(_PREFIXES) and value and value != before.get(key, ""):
+            raise Forbidden(f'A restricted client may not set "{key[:80]}"')
+    if not truth(config.get("security.syscalls.deny_default", "true")) and truth(
+        before.get("security.syscalls.deny_default", "true")
+    ):
+        raise Forbidden('A restricted client may not unset "security.syscalls.deny_default"')
     for name, device in devices.items():
         if device == devices_before.get(name):
             continue
