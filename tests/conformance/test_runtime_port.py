@@ -72,6 +72,14 @@ def started(bench: Bench) -> Bench:
     return bench
 
 
+def test_expected_start_may_come_or_not(bench: Bench) -> None:
+    for _ in range(3):
+        bench.runtime.expect_start()
+    bench.runtime.start(bench.spec)
+    assert bench.runtime.is_running(bench.name)
+    bench.runtime.expect_start()
+
+
 def test_unknown_container_is_simply_not_running(bench: Bench) -> None:
     assert not bench.runtime.is_running("nobody")
     assert bench.runtime.init_pid("nobody") == 0

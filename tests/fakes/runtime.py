@@ -147,6 +147,9 @@ class FakeRuntime:
         if self.missing:
             raise RuntimeFailed(self.missing)
 
+    def expect_start(self) -> None:
+        pass
+
     def start(self, spec: ContainerSpec) -> None:
         with self._lock:
             if spec.name in self._running:

@@ -12,13 +12,14 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 
 from azekura.errors import InUse, InvalidRequest, RuntimeFailed
 from azekura.runtime import lxc_start, record, seccomp, shutdown
-from azekura.runtime.cgroups import V2, groups_of, sweep
+from azekura.runtime.cgroups import V2, announce_moves, groups_of, sweep
 from azekura.runtime.enter import Helper, Target
 from azekura.runtime.executed import Executed
 from azekura.runtime.host import Host, examine
@@ -67,6 +68,8 @@ class LxcRuntime:
         self._lock = threading.Lock()
         self._running: dict[str, _Running] = {}
         self._starting: set[str] = set()
+        self._preparations = ThreadPoolExecutor(1, thread_name_prefix="azekura-start")
+        self._prepared: Future[None] | None = None
 
     # -- the machine
 
@@ -95,8 +98,14 @@ class LxcRuntime:
     def close(self) -> None:
         self._watcher.close()
         self._helper.close()
+        self._preparations.shutdown(wait=True)
 
     # -- start
+
+    def expect_start(self) -> None:
+        with self._lock, contextlib.suppress(RuntimeError):  # closed meanwhile
+            if self._prepared is None or self._prepared.done():
+                self._prepared = self._preparations.submit(announce_moves, self._host.hierarchies)
 
     def start(self, spec: ContainerSpec) -> None:
         folder = self._folder(spec.name)

@@ -7,7 +7,7 @@ import pytest
 
 from azekura.errors import RuntimeFailed
 from azekura.runtime import cgroups, usage
-from azekura.runtime.cgroups import V2, Hierarchies, Mount, groups_of, read_hierarchies, sweep
+from azekura.runtime.cgroups import V2, Hierarchies, Mount, announce_moves, groups_of, read_hierarchies, sweep
 from azekura.runtime.limits import Setting, apply, missing, parse_cpu_set, settings
 from azekura.runtime.port import Limits
 
@@ -151,3 +151,27 @@ def test_small_containers_are_spread_over_the_processors() -> None:
     if (os.cpu_count() or 1) > 1:
         assert len(chosen) > 1
     assert settings(Limits(cpus=100000), on, name="c")[0].value == settings(Limits(cpus=99999), on, name="d")[0].value
+
+
+@pytest.mark.root
+def test_announcing_moves_moves_nothing() -> None:
+    before = Path("/proc/self/cgroup").read_text()
+    announce_moves(read_hierarchies())
+    assert Path("/proc/self/cgroup").read_text() == before
+
+
+def test_announcing_moves_writes_to_a_group_of_this_process(tmp_path: Path) -> None:
+    controllers = Path("/proc/self/cgroup").read_text().splitlines()
+    everything = Mount(tmp_path, "/")
+    for line in controllers:
+        folder = tmp_path / line.split(":", 2)[2].lstrip("/")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "cgroup.procs").touch()
+    announce_moves(
+        Hierarchies({name: everything for line in controllers for name in line.split(":")[1].split(",")}, everything)
+    )
+    assert {file.read_text() for file in tmp_path.rglob("cgroup.procs")} >= {"0"}
+
+
+def test_announcing_moves_on_a_machine_without_control_groups_does_nothing() -> None:
+    announce_moves(Hierarchies())

@@ -81,6 +81,7 @@ class Lifecycle:
             RuntimeFailed: liblxc or the container's init failed, with the end of its log.
         """
         runtime = self._depot.runtime()
+        runtime.expect_start()
         with self._depot.instance_locks.hold(name):
             if runtime.is_running(name):
                 raise InvalidRequest("The instance is already running")
