@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -525,3 +526,80 @@ def test_a_folder_written_without_a_mode_is_closed_to_others(running: str, api: 
     made = api.post(f"instances/{running}/files?path=/tmp/closed", headers={"X-LXD-type": "directory"})
     assert made.status == 200
     assert run(api, running, "stat", "-c", "%a", "/tmp/closed")[1] == "750\n"
+
+
+def test_devices_come_to_and_leave_a_running_container(running: str, api: Rest, tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / "hello").write_text("there\n")
+    shown = {"type": "disk", "source": str(tmp_path), "path": "/mnt/shared"}
+    card = {"type": "nic", "nictype": "p2p", "name": "lan0"}
+    assert api.patch(f"instances/{running}", {"devices": {"shared": shown, "lan": card}}).status == 200
+    assert run(api, running, "cat", "/mnt/shared/hello")[1] == "there\n"
+    config = api.get(f"instances/{running}").metadata["config"]
+    seen = api.get(f"instances/{running}/state").metadata["network"]["lan0"]
+    assert (seen["hwaddr"], seen["host_name"], seen["state"]) == (
+        config["volatile.lan.hwaddr"],
+        config["volatile.lan.host_name"],
+        "up",
+    )
+    assert api.patch(f"instances/{running}", {"devices": {"shared": {**shown, "readonly": "true"}}}).status == 200
+    assert run(api, running, "touch", "/mnt/shared/new")[0] == 1
+    record = api.get(f"instances/{running}").metadata
+    record["devices"] = {}
+    api.done(api.put(f"instances/{running}", record))
+    assert run(api, running, "cat", "/mnt/shared/hello")[0] == 1
+    assert "lan0" not in api.get(f"instances/{running}/state").metadata["network"]
+    assert not any(key.startswith("volatile.lan.") for key in api.get(f"instances/{running}").metadata["config"])
+
+
+def test_a_device_that_cannot_come_leaves_the_record_as_it_was(running: str, api: Rest) -> None:
+    card = {"type": "nic", "nictype": "bridged", "parent": "no-such-bridge"}
+    refused = api.patch(f"instances/{running}", {"devices": {"lan": card}})
+    assert refused.status >= 400
+    assert "network card" in refused.error
+    assert "lan" not in api.get(f"instances/{running}").metadata["devices"]
+    assert "lan" not in api.get(f"instances/{running}/state").metadata["network"]
+
+
+def test_a_path_inside_is_walked_inside(running: str, api: Rest, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    assert run(api, running, "ln", "-s", str(outside), "/mnt/link")[0] == 0
+    shown = {"type": "disk", "source": "/etc/hostname", "path": "/mnt/link/made"}
+    assert api.patch(f"instances/{running}", {"devices": {"shared": shown}}).status in (200, 400, 500)
+    assert list(outside.iterdir()) == []
+    record = api.get(f"instances/{running}").metadata
+    record["devices"] = {}
+    api.done(api.put(f"instances/{running}", record))
+
+
+def test_a_profiles_root_disk_stays_while_instances_stand_on_it(stopped: str, api: Rest) -> None:
+    profile = api.get("profiles/default").metadata
+    del profile["devices"]["root"]
+    refused = api.put("profiles/default", profile)
+    assert refused.status == 400
+    assert "At least one instance relies on this profile's root disk device" in refused.error
+
+
+def test_a_running_container_follows_its_profile(api: Rest) -> None:
+    api.post("profiles", {"name": "followed", "config": {}, "devices": {}})
+    make(api, "follower", profiles=["default", "followed"])
+    act(api, "follower", "start")
+    card = {"type": "nic", "nictype": "p2p", "name": "lan0"}
+    assert api.put("profiles/followed", {"config": {}, "devices": {"lan": card}}).status == 200
+    assert "lan0" in api.get("instances/follower/state").metadata["network"]
+    assert api.put("profiles/followed", {"config": {}, "devices": {}}).status == 200
+    assert "lan0" not in api.get("instances/follower/state").metadata["network"]
+    remove(api, "follower")
+    api.delete("profiles/followed")
+
+
+def test_cloud_init_is_told_by_a_new_id_to_run_again(stopped: str, api: Rest) -> None:
+    def id_now() -> str:
+        return str(api.get(f"instances/{stopped}").metadata["config"]["volatile.cloud-init.instance-id"])
+
+    first = id_now()
+    api.patch(f"instances/{stopped}", {"config": {"user.other": "x"}})
+    assert id_now() == first
+    api.patch(f"instances/{stopped}", {"config": {"cloud-init.user-data": "#cloud-config"}})
+    assert id_now() != first

@@ -16,14 +16,17 @@ from pathlib import Path
 
 from azekura.errors import InUse, InvalidRequest, RuntimeFailed
 from azekura.runtime.environment import DEFAULT_PATH, for_command
+from azekura.runtime.hotplug import inside_path
 from azekura.runtime.network import Address, Interface
 from azekura.runtime.port import (
+    BindMount,
     ContainerSpec,
     ContainerState,
     Event,
     ExecProcess,
     ExecRequest,
     Limits,
+    Nic,
     Refusal,
     Watcher,
 )
@@ -111,6 +114,7 @@ class _Container:
     spec: ContainerSpec
     frozen: bool = False
     commands: list[HostProcess] = field(default_factory=list)
+    attached: dict[str, BindMount | Nic] = field(default_factory=dict)  # since it was started
 
 
 class FakeRuntime:
@@ -210,6 +214,21 @@ class FakeRuntime:
 
     def set_limits(self, name: str, limits: Limits) -> None:
         self._require(name)
+
+    def attach_mount(self, name: str, mount: BindMount) -> None:
+        container = self._require(name)
+        if not mount.source.exists():
+            raise InvalidRequest(f"{mount.source} can't be shown: No such file or directory")
+        container.attached[inside_path(mount.target)] = mount
+
+    def detach_mount(self, name: str, target: str) -> None:
+        self._require(name).attached.pop(inside_path(target), None)
+
+    def attach_nic(self, name: str, nic: Nic) -> None:
+        self._require(name).attached[nic.name] = nic
+
+    def detach_nic(self, name: str, nic: Nic) -> None:
+        self._require(name).attached.pop(nic.name, None)
 
     def watch(self, callback: Watcher) -> None:
         self._callbacks.append(callback)

@@ -71,6 +71,8 @@ def summaries(group: Group, *, everything: bool, root: bool) -> list[tuple[str, 
         child = group.children[" ".join(names)]
         if root and name in HIDDEN and not everything:
             continue
+        if isinstance(child, Group) and child.hidden and not everything:
+            continue
         summary = child.summary if isinstance(child, Group) else load(child, name).summary
         found.append((name, summary))
     return sorted(found)

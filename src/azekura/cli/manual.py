@@ -38,7 +38,7 @@ def _commands(path: str, group: Group) -> list[tuple[str, Command]]:
         child = group.children[" ".join(names)]
         full = f"{path} {name}".strip()
         if isinstance(child, Group):
-            found += _commands(full, child)
+            found += [] if child.hidden else _commands(full, child)
         else:
             found.append((full, load(child, name)))
     return sorted(found, key=lambda one: one[0])

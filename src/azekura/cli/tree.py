@@ -53,6 +53,15 @@ def _group(module: str, names: str) -> dict[str, str | Group]:
     return {name.replace(",", " "): module for name in names.split()}
 
 
+_PROFILE: dict[str, str | Group] = {
+    **_group("profile.membership", "add assign,apply remove"),
+    "copy cp": "profile.copy",
+    **_group("profile.record", "create delete,rm rename,mv list,ls show"),
+    "device": Group("Devices of profiles", _group("profile.device", "add get list,ls remove,rm set show unset")),
+    "edit": "profile.edit",
+    **_group("profile.settings", "get set unset"),
+}
+
 ROOT = Group(
     "Client of LXD's image system",
     {
@@ -68,6 +77,7 @@ ROOT = Group(
                 "metadata": Group(
                     "Metadata of instances, from which images are published", _group("config.metadata", "edit show")
                 ),
+                "profile": Group("Sets of settings, as in lxc profile", _PROFILE, hidden=True),
                 "set": "config.set",
                 "show": "config.show",
                 "template": Group(
@@ -137,16 +147,7 @@ ROOT = Group(
         "pause": "action",
         "profile": Group(
             "Sets of settings and devices that instances share",
-            {
-                **_group("profile.membership", "add assign,apply remove"),
-                "copy cp": "profile.copy",
-                **_group("profile.record", "create delete,rm rename,mv list,ls show"),
-                "device": Group(
-                    "Devices of profiles", _group("profile.device", "add get list,ls remove,rm set show unset")
-                ),
-                "edit": "profile.edit",
-                **_group("profile.settings", "get set unset"),
-            },
+            _PROFILE,
         ),
         "project": Group(
             "Projects of a server",

@@ -145,8 +145,9 @@ def _mount_entry(mount: BindMount) -> str:
     if not parts or ".." in parts or not mount.source.is_absolute():
         raise InvalidRequest(f"Not a mount point inside of a container: {mount.target[:80]}")
     kind = "dir" if mount.source.is_dir() else "file"
-    read_only = ",ro" if mount.read_only else ""
-    return f"{_escape(str(mount.source))} {_escape('/'.join(parts))} none bind{read_only},create={kind} 0 0"
+    how = "rbind" if mount.recursive else "bind"
+    how += (",ro" if mount.read_only else "") + (",idmap=container" if mount.shifted else "")
+    return f"{_escape(str(mount.source))} {_escape('/'.join(parts))} none {how},create={kind} 0 0"
 
 
 def _escape(path: str) -> str:

@@ -18,14 +18,23 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from azekura.errors import InUse, InvalidRequest, RuntimeFailed
-from azekura.runtime import lxc_start, record, seccomp, shutdown
+from azekura.runtime import hotplug, lxc_start, record, seccomp, shutdown
 from azekura.runtime.cgroups import V2, announce_moves, groups_of, sweep
 from azekura.runtime.enter import Helper, Target
 from azekura.runtime.executed import Executed
 from azekura.runtime.host import Host, examine
 from azekura.runtime.limits import apply, lifted, missing, settings
 from azekura.runtime.network import Interface, read_interfaces
-from azekura.runtime.port import ContainerSpec, ContainerState, Event, ExecRequest, Limits, Watcher
+from azekura.runtime.port import (
+    BindMount,
+    ContainerSpec,
+    ContainerState,
+    Event,
+    ExecRequest,
+    Limits,
+    Nic,
+    Watcher,
+)
 from azekura.runtime.processes import Process, has_ended, hold, identify, parse_signal, send_signal, shutdown_signal
 from azekura.runtime.record import Record
 from azekura.runtime.usage import is_frozen, read_usage, set_frozen
@@ -272,6 +281,36 @@ class LxcRuntime:
         wanted = settings(limits, self._host.hierarchies, name=name)
         apply(lifted(limits, self._host.hierarchies) + wanted, running.groups)
 
+    # -- devices that come and go
+
+    def attach_mount(self, name: str, mount: BindMount) -> None:
+        with self._init(name) as (pid, pidfd):
+            root = _outer_root(pid)
+            hotplug.attach_mount(pid, pidfd, root, mount)
+
+    def detach_mount(self, name: str, target: str) -> None:
+        with self._init(name) as (_, pidfd):
+            hotplug.detach_mount(pidfd, target)
+
+    def attach_nic(self, name: str, nic: Nic) -> None:
+        with self._init(name) as (pid, _):
+            hotplug.attach_nic(pid, nic)
+
+    def detach_nic(self, name: str, nic: Nic) -> None:
+        with self._init(name) as (pid, _):
+            hotplug.detach_nic(pid, nic)
+
+    @contextlib.contextmanager
+    def _init(self, name: str) -> Iterator[tuple[int, int]]:
+        """The pid of its init, kept from being another's by a pidfd."""
+        pid, pidfd = self._watcher.duplicate_init(name)
+        if pidfd < 0:
+            raise RuntimeFailed("Instance is not running")
+        try:
+            yield pid, pidfd
+        finally:
+            os.close(pidfd)
+
     def console_log(self, name: str) -> bytes:
         found = _CONSOLE_LOG.findall(_read_config(self._folder(name)))
         return lxc_start.tail(Path(found[-1]), _CONSOLE_BYTES) if found else b""
@@ -414,3 +453,15 @@ def _read_config(folder: Path) -> str:
         return (folder / "config").read_text(errors="surrogateescape")
     except OSError:
         return ""
+
+
+def _outer_root(pid: int) -> int:
+    """The host's id of the root of ``pid``'s user namespace; 0 for a privileged container."""
+    try:
+        for line in Path(f"/proc/{pid}/uid_map").read_text().splitlines():
+            inside, outside, _ = line.split()
+            if inside == "0":
+                return int(outside)
+    except OSError as exc:
+        raise RuntimeFailed("Instance is not running") from exc
+    return 0

@@ -66,11 +66,16 @@ class Nic:
 
 @dataclass(frozen=True, slots=True)
 class BindMount:
-    """``source`` of the host shown at ``target`` (a path inside; made when it is missing)."""
+    """``source`` of the host shown at ``target`` (a path inside; made when it is missing).
+
+    ``recursive`` shows what is mounted below it, too; ``shifted`` shows ids as the container counts them.
+    """
 
     source: Path
     target: str
     read_only: bool = False
+    recursive: bool = False
+    shifted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +241,19 @@ class Runtime(Protocol):
 
     def set_limits(self, name: str, limits: Limits) -> None:
         """Change the limits of a running container. Raises RuntimeFailed when the kernel refuses one."""
+
+    def attach_mount(self, name: str, mount: BindMount) -> None:
+        """Show something of the host in a running container. Raises InvalidRequest for what can't be shown,
+        RuntimeFailed when the kernel refuses it or nothing is running."""
+
+    def detach_mount(self, name: str, target: str) -> None:
+        """Take it away; nothing happens where nothing is mounted. Raises RuntimeFailed."""
+
+    def attach_nic(self, name: str, nic: Nic) -> None:
+        """Give a running container a network card. Raises RuntimeFailed, and leaves nothing behind."""
+
+    def detach_nic(self, name: str, nic: Nic) -> None:
+        """Take one away, if it is there. Raises RuntimeFailed."""
 
     def watch(self, callback: Watcher) -> None:
         """Call ``callback(name, event)`` from a thread of the runtime whenever one stops or reboots, however it came

@@ -4,7 +4,9 @@ import pytest
 
 from azekura.errors import Forbidden, InvalidRequest
 from azekura.runtime.port import Limits
+from azekura.services.instances.cloud_init import runs_again
 from azekura.services.instances.config_keys import check_config, runtime_limits
+from azekura.services.instances.instance_types import type_limits
 from azekura.services.instances.restrictions import check_restricted
 
 
@@ -62,3 +64,30 @@ def test_a_restricted_client_may_not_loosen_the_kernels_rules(config: dict[str, 
     with pytest.raises(Forbidden):
         check_restricted(config, {})
     check_restricted(config, {}, before=config)
+
+
+@pytest.mark.parametrize(
+    ("word", "limits"),
+    [
+        ("c0.5-m0.2", {"limits.cpu": "1", "limits.cpu.allowance": "50%", "limits.memory": "204MB"}),
+        ("c2-m4", {"limits.cpu": "2", "limits.memory": "4096MB"}),
+        ("c2.5", {"limits.cpu": "3", "limits.cpu.allowance": "83%"}),
+        ("m1", {"limits.memory": "1024MB"}),
+        ("", {}),
+    ],
+)
+def test_a_type_stands_for_limits(word: str, limits: dict[str, str]) -> None:
+    assert type_limits(word) == limits
+
+
+@pytest.mark.parametrize("word", ["t2.micro", "c", "c2-", "cx", "m1e9", "c" + "9" * 400])
+def test_an_unknown_type_is_refused(word: str) -> None:
+    with pytest.raises(InvalidRequest, match="Provided instance type doesn't exist"):
+        type_limits(word)
+
+
+def test_cloud_init_runs_again_for_what_it_reads_and_for_other_names_of_cards() -> None:
+    card = {"eth0": {"type": "nic", "name": "eth0"}}
+    assert runs_again({"cloud-init.user-data": "a"}, card, {}, card)
+    assert runs_again({}, {"eth0": {"type": "nic", "name": "lan"}}, {}, card)
+    assert not runs_again({"user.other": "a"}, {"eth0": {**card["eth0"], "user.x": "y"}}, {}, card)

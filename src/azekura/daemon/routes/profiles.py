@@ -10,13 +10,8 @@ from aiohttp import web
 from azekura.daemon.call import Call, sync, url
 from azekura.errors import StaleETag
 from azekura.model.instance import Profile
-from azekura.services.instances.profiles import (
-    create_profile,
-    delete_profile,
-    merge_profile,
-    rename_profile,
-    replace_profile,
-)
+from azekura.services.instances.profile_changes import replace_profile
+from azekura.services.instances.profiles import create_profile, delete_profile, merge_profile, rename_profile
 from azekura.wire.etag import etag_matches
 from azekura.wire.fields import Body
 from azekura.wire.instances import profile_etag, profile_to_json
@@ -66,7 +61,7 @@ async def update(call: Call) -> web.StreamResponse:
         config={key: value for key, value in body.mapping("config").items() if value},
         devices=body.devices("devices"),
     )
-    await call.work(replace_profile, call.depot, changed)
+    await call.work(replace_profile, call.depot, call.server.lifecycle, changed)
     return sync()
 
 
@@ -79,7 +74,7 @@ async def patch(call: Call) -> web.StreamResponse:
         devices=body.devices("devices"),
         description=body.text("description") if body.has("description") else None,
     )
-    await call.work(replace_profile, call.depot, changed)
+    await call.work(replace_profile, call.depot, call.server.lifecycle, changed)
     return sync()
 
 

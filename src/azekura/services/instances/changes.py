@@ -6,13 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from azekura.errors import InvalidRequest, NotFound, StaleETag
+from azekura.errors import AzekuraError, InvalidRequest, NotFound, StaleETag
 from azekura.formats.metadata_yaml import parse_metadata
 from azekura.model.instance import Instance, expand_config, expand_devices
 from azekura.model.reference import check_instance_name
 from azekura.services.depot import Depot
-from azekura.services.instances.config_keys import check_config, check_devices, runtime_limits, without_empty
+from azekura.services.instances.cloud_init import new_id, runs_again
+from azekura.services.instances.config_keys import check_config, check_devices, without_empty
 from azekura.services.instances.lifecycle import Lifecycle
+from azekura.services.instances.live import apply_devices, apply_limits, new_host_names
 from azekura.services.instances.network_cards import card_settings, without_removed
 from azekura.services.instances.profiles import load_profiles
 from azekura.services.pools import root_pool
@@ -53,21 +55,32 @@ def _change(
                     if pool
                     else "Invalid devices: No root device could be found"
                 )
-            changed = replace(changed, config=_with_cards(changed.config, instance, devices))
+            profiles_before = load_profiles(tx, instance.profiles)
+            before = expand_config(profiles_before, instance.config), expand_devices(profiles_before, instance.devices)
+            changed = replace(changed, config=_with_cards(changed.config, before[1], devices))
+            running = lifecycle.is_running(name)
+            if running:
+                changed = replace(changed, config={**changed.config, **new_host_names(before[1], devices)})
+            config = expand_config(profiles, changed.config)
+            if runs_again(config, devices, *before):
+                changed = replace(changed, config={**changed.config, **new_id()})
             tx.instances.replace(changed)
-        if lifecycle.is_running(name):
-            before = runtime_limits(instance.config)
-            wanted = runtime_limits(expand_config(profiles, changed.config))
-            if wanted != before:
-                depot.runtime().set_limits(name, wanted)
+        if running:
+            try:
+                apply_limits(depot.runtime(), name, before[0], config)
+                apply_devices(depot.runtime(), name, before[1], devices, {**before[0], **config})
+            except AzekuraError:
+                with depot.catalog.write() as tx:
+                    tx.instances.replace(instance)
+                raise
     depot.events.lifecycle("instance-updated", f"/1.0/instances/{name}")
 
 
 def _with_cards(
-    config: Mapping[str, str], before: Instance, devices: Mapping[str, Mapping[str, str]]
+    config: Mapping[str, str], before: Mapping[str, Mapping[str, str]], devices: Mapping[str, Mapping[str, str]]
 ) -> dict[str, str]:
     """``config`` with what new network cards need, without what was made up for removed ones."""
-    kept = without_removed(config, before.devices, devices)
+    kept = without_removed(config, before, devices)
     return {**kept, **card_settings(devices, kept)}
 
 
@@ -133,6 +146,7 @@ def rename_instance(depot: Depot, lifecycle: Lifecycle, name: str, new: str) -> 
             renamed = tx.instances.get(new)
             config = dict(renamed.config)
             config.setdefault("volatile.apply_template", "rename")
+            config.update(new_id())
             tx.instances.replace(replace(renamed, config=config))
             blob = config.get("volatile.base_blob")
             if blob:

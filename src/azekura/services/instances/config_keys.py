@@ -236,8 +236,16 @@ def runtime_mounts(devices: Mapping[str, Mapping[str, str]]) -> tuple[BindMount,
             continue
         source = Path(device["source"])
         if not source.exists():
-            if truth(device.get("required", "true")):
+            if truth(device.get("required", "true")) and not truth(device.get("optional", "false")):
                 raise InvalidRequest(f'Failed to start device "{name}": Source path "{source}" doesn\'t exist')
             continue
-        mounts.append(BindMount(source, device["path"], truth(device.get("readonly", "false"))))
+        mounts.append(
+            BindMount(
+                source,
+                device["path"],
+                read_only=truth(device.get("readonly", "false")),
+                recursive=truth(device.get("recursive", "false")),
+                shifted=truth(device.get("shift", "false")),
+            )
+        )
     return tuple(mounts)

@@ -13,6 +13,7 @@ from azekura.errors import AlreadyExists, InvalidRequest, NotFound
 from azekura.model.image import NEVER
 from azekura.model.instance import Instance, InstanceStatus, Profile, expand_devices
 from azekura.services.depot import Depot
+from azekura.services.instances.cloud_init import new_id
 from azekura.services.instances.config_keys import without_empty
 from azekura.services.instances.image_trees import BASE_BLOB
 from azekura.services.instances.network_cards import card_settings
@@ -45,6 +46,7 @@ def copy_instance(depot: Depot, request: InstanceRequest, source: str, *, instan
     config.update(request.config)
     config["volatile.apply_template"] = "copy"
     config["volatile.uuid"] = str(uuid.uuid4())
+    config.update(new_id())
     config["volatile.last_state.power"] = "STOPPED"
     copy = replace(
         base,

@@ -16,6 +16,7 @@ from azekura.services.images.download import download_image
 from azekura.services.images.lookup import find_image
 from azekura.services.images.register import ImageWishes
 from azekura.services.images.sources import RemoteReference
+from azekura.services.instances.cloud_init import new_id
 from azekura.services.instances.config_keys import check_config, check_devices, without_empty
 from azekura.services.instances.copies import copy_instance
 from azekura.services.instances.image_trees import BASE_BLOB, ensure_tree, rootfs_file
@@ -152,6 +153,7 @@ def _record(
             **config,
             **{key: value for key, value in request.config.items() if value},
             **card_settings(devices, request.config),
+            **new_id(),
             "volatile.apply_template": "create",
             "volatile.uuid": str(uuid.uuid4()),
             "volatile.last_state.power": "STOPPED",

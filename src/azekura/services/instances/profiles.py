@@ -42,7 +42,7 @@ def load_profiles(tx: Transaction, names: tuple[str, ...]) -> list[Profile]:
     return found
 
 
-def _checked(profile: Profile) -> Profile:
+def checked_profile(profile: Profile) -> Profile:
     """The profile less what was set to nothing.
 
     Raises:
@@ -60,21 +60,10 @@ def create_profile(depot: Depot, profile: Profile) -> None:
     InvalidRequest, AlreadyExists.
     """
     check_profile_name(profile.name)
-    profile = _checked(profile)
+    profile = checked_profile(profile)
     with depot.catalog.write() as tx:
         tx.profiles.create(profile)
     depot.events.lifecycle("profile-created", f"/1.0/profiles/{profile.name}")
-
-
-def replace_profile(depot: Depot, profile: Profile) -> None:
-    """Raises:
-    InvalidRequest, NotFound.
-    """
-    profile = _checked(profile)
-    with depot.catalog.write() as tx:
-        tx.profiles.get(profile.name)
-        tx.profiles.replace(profile)
-    depot.events.lifecycle("profile-updated", f"/1.0/profiles/{profile.name}")
 
 
 def rename_profile(depot: Depot, name: str, new: str) -> None:

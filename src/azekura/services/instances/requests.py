@@ -8,6 +8,7 @@ from typing import Any
 
 from azekura.errors import InvalidRequest, Unsupported
 from azekura.model.source import Protocol
+from azekura.services.instances.instance_types import type_limits
 from azekura.wire.fields import Body
 
 
@@ -72,7 +73,7 @@ def instance_request(raw: Any) -> InstanceRequest:
     return InstanceRequest(
         name=body.text("name"),
         source=_source(body.body("source")),
-        config=body.mapping("config"),
+        config={**type_limits(body.text("instance_type")), **body.mapping("config")},
         devices=body.devices("devices"),
         profiles=body.texts("profiles") if body.has("profiles") else None,
         ephemeral=body.flag("ephemeral"),
