@@ -147,6 +147,21 @@ def test_refresh_follows_the_alias_of_the_source(two: Two, source: str, target: 
     assert old != new
 
 
+@pytest.mark.parametrize(("source", "target"), WAYS, ids=["to real", "to ours"])
+def test_refresh_lets_the_old_image_go_though_an_instance_was_made_from_it(two: Two, source: str, target: str) -> None:
+    server, admin = two.admins[source], two.admins[target]
+    old = given(two, source, SPLIT, "--alias", "rolling", "--public")
+    two.client.lxc("init", f"{source}-public:rolling", f"{target}:c1")
+    two.client.lxc("init", f"{source}:rolling", f"{source}:c2")
+    two.client.lxc("file", "push", "-", f"{source}:c2/tmp/new", stdin=b"new")
+    new = fingerprint(server.lxc("publish", "c2", "--alias", "rolling", "--public"))
+    assert "refreshed successfully" in admin.lxc("image", "refresh", old)
+    assert admin.lxc("image", "list", "-f", "csv", "-c", "F").strip() == new
+    admin.lxc("start", "c1")
+    assert admin.lxc("exec", "c1", "--", "cat", "/etc/hostname") == "c1\n"
+    admin.lxc("delete", "--force", "c1")
+
+
 def test_refresh_of_an_image_without_a_source_says_so(two: Two) -> None:
     given(two, "ours", UNIFIED, "--alias", "un")
     assert "Image source not found" in two.client.fails("image", "refresh", "ours:un")

@@ -223,3 +223,11 @@ def test_changed_server_certificate_is_refused(program: tuple[str, ...]) -> None
         assert "certificate" in refusal
         if program is OUR_LXC:
             assert "is not the one that was trusted" in refusal
+
+
+def test_a_clients_name_may_come_from_standard_input(admin: Seat) -> None:
+    forget_everybody(admin)
+    admin.lxc("config", "trust", "add", "-q", stdin=b"laptop\n")
+    listed = json.loads(admin.lxc("config", "trust", "list-tokens", "-f", "json"))
+    assert [one["ClientName"] for one in listed] == ["laptop"]
+    admin.lxc("config", "trust", "revoke-token", "laptop")

@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code. No traceback ever reaches the user."""
-    options = _parser().parse_args(argv)
+    options = _parser().parse_args(_without_empty_words(sys.argv[1:] if argv is None else argv))
     try:
         return _run(options)
     except AzekuraError as exc:
@@ -64,6 +64,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 141
+
+
+def _without_empty_words(argv: Sequence[str]) -> list[str]:
+    """As LXD: ``lxd --group g ""`` (a script's empty variable) runs the daemon; an option's value may be empty."""
+    return [word for at, word in enumerate(argv) if word or (at > 0 and argv[at - 1].startswith("-"))]
 
 
 def _run(options: argparse.Namespace) -> int:

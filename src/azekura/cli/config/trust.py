@@ -57,12 +57,23 @@ def add(call: Invocation) -> None:
         return
     server.require("certificate_token")
     if not order["name"]:
-        order["name"] = input("Please provide client name: ") if sys.stdin.isatty() else ""
+        order["name"] = _client_name()
     order["token"] = True
     operation = server.start("POST", "certificates", order)
     if not call.quiet:
         print(f"Client {order['name']} certificate add token:")
     print(token_text(operation.record))
+
+
+def _client_name() -> str:
+    """Asked for, as by LXD: a script may answer too (``echo ci | lxc config trust add``)."""
+    try:
+        name = input("Please provide client name: ")
+    except EOFError:
+        name = ""
+    if not name.strip():
+        raise InvalidRequest("A client needs a name", hint="--name NAME")
+    return name.strip()
 
 
 def certificate_body(pem: str) -> str:

@@ -48,8 +48,8 @@ def _reference(image: Image) -> RemoteReference:
 def refresh_image(depot: Depot, image: Image, running: Running, *, manual: bool) -> bool:
     """Take in what the image's source offers now. True when that is another image than this one.
 
-    Aliases move in one step; public flag, profiles and last use are kept; the old image stays while it is pinned or
-    an instance was made from it, and else goes (it can be brought back for a while).
+    Aliases move in one step; public flag, profiles and last use are kept; the old image stays while it is pinned, and
+    else goes (it can be brought back for a while). The tree that an instance stands on stays without its image.
 
     Raises:
         NotFound: the image has no source, in LXD's words; else as :func:`download_image`.
@@ -83,10 +83,9 @@ def refresh_image(depot: Depot, image: Image, running: Running, *, manual: bool)
                 profiles=current.profiles,
             )
         )
-        used = tx.instances.used_image(image.fingerprint.value)
-        keep = current.pinned or bool(used)
+        keep = current.pinned
         if keep and current.auto_update:
-            # it stays for its instances; the newer image is the one that is kept fresh from now on
+            # the newer image is the one that is kept fresh from now on
             tx.images.replace(replace(tx.images.get(image.fingerprint), auto_update=False))
     depot.events.lifecycle("image-refreshed", f"/1.0/images/{newer.fingerprint}")
     if not keep:
