@@ -12,15 +12,17 @@ import threading
 from azekura.errors import ConnectionFailed, InvalidRequest
 
 
-def client_context(certificate: str | None, key: str | None, *, verify: bool) -> ssl.SSLContext:
-    """A context for connections to a server; TLS 1.2 or newer.
+def client_context(
+    certificate: str | None, key: str | None, *, verify: bool, kind: type[ssl.SSLContext] = ssl.SSLContext
+) -> ssl.SSLContext:
+    """A context (of ``kind``) for connections to a server; TLS 1.2 or newer.
 
     ``verify`` asks the system's authorities; without it the caller compares the certificate itself.
 
     Raises:
         InvalidRequest: certificate and key are malformed or don't belong together.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = kind(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if verify:
         context.load_default_certs()

@@ -155,6 +155,7 @@ class TlsTransport(Transport):
     ) -> None:
         import urllib3
 
+        from azekura.client.bulk_tls import BulkContext
         from azekura.client.tls import client_context, fingerprint_of_pem
 
         parsed = urllib3.util.parse_url(url)
@@ -167,7 +168,7 @@ class TlsTransport(Transport):
         self._prefix = (parsed.path or "").rstrip("/")
         self._connect_timeout = connect_timeout
         self._pin = fingerprint_of_pem(server_certificate) if server_certificate else None
-        self._context: ssl.SSLContext = client_context(certificate, key, verify=self._pin is None)
+        self._context: ssl.SSLContext = client_context(certificate, key, verify=self._pin is None, kind=BulkContext)
         self._pool = urllib3.HTTPSConnectionPool(
             self._host,
             self._port,
@@ -226,7 +227,8 @@ class TlsTransport(Transport):
         except OSError as exc:
             raise ConnectionFailed(f"Unable to connect to {self._netloc}: {exc.strerror or exc}") from exc
         try:
-            secure = self._context.wrap_socket(plain, server_hostname=self._host)
+            # one that never blocks, for two threads at once: not the context's own kind
+            secure = ssl.SSLContext.wrap_socket(self._context, plain, server_hostname=self._host)
             if self._pin is not None:
                 check_pin(secure, self._pin, self._netloc)
         except ssl.SSLError as exc:

@@ -32,9 +32,7 @@ from azekura.remotes.trust import Trust, pin_is_ca
 from azekura.remotes.urls import Origin, Url
 
 _REDIRECTS = (301, 302, 303, 307, 308)
-_TLS_PIECE = 16 * 1024  # one TLS record: Python's ssl never returns more at once, and a larger buffer only costs
-_PLAIN_PIECE = 128 * 1024
-_JOINED = 128 * 1024
+_PIECE = 256 * 1024  # bytes asked for at once
 _TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: (\d{3})", re.ASCII)
 
 
@@ -56,7 +54,7 @@ class _Tracked:
 
     def connect(self) -> None:
         super().connect()  # type: ignore[misc]
-        # TLS through a TLS tunnel is no socket, but has one
+        # TLS through a TLS tunnel (urllib3's own) is no socket, but has one
         self.live.add(getattr(self.sock, "socket", self.sock))
         if self.pin and hashlib.sha256(self.sock.getpeercert(binary_form=True)).hexdigest() != self.pin:
             raise _OtherCertificate("not the pinned certificate")
@@ -88,10 +86,8 @@ class _TlsPool(urllib3.HTTPSConnectionPool):
 class Response:
     """An answer whose body has not been read yet. Close it, or use it as a context manager."""
 
-    def __init__(self, raw: urllib3.BaseHTTPResponse, url: Url, piece: int) -> None:
+    def __init__(self, raw: urllib3.BaseHTTPResponse, url: Url) -> None:
         self._raw = raw
-        self._piece = piece
-        self._broken: Exception | None = None
         self.status = raw.status
         self.url = url
 
@@ -112,26 +108,10 @@ class Response:
         Raises:
             ConnectionFailed: cut off or silent for too long; its message is only the reason.
         """
-        if self._broken is not None:
-            raise ConnectionFailed(reason_of(self._broken)) from self._broken
-        pieces: list[bytes] = []
-        size = 0
-        # what follows costs by the call, so small pieces are joined; a short one says that no more is here yet
-        while size < _JOINED:
-            try:
-                data = self._raw.read1(self._piece, decode_content=False)
-            except (HTTPError, OSError, ValueError) as exc:
-                if not pieces:
-                    raise ConnectionFailed(reason_of(exc)) from exc
-                self._broken = exc
-                break
-            if not data:
-                break
-            pieces.append(data)
-            size += len(data)
-            if len(data) < self._piece:
-                break
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        try:
+            return self._raw.read1(_PIECE, decode_content=False)
+        except (HTTPError, OSError, ValueError) as exc:
+            raise ConnectionFailed(reason_of(exc)) from exc
 
     def close(self) -> None:
         with suppress(HTTPError, OSError):
@@ -223,7 +203,7 @@ class Http:
                 raw = self._send(method, url, headers)
         except (HTTPError, OSError, ValueError) as exc:
             raise self._translated(exc, url) from exc
-        return Response(raw, url, _TLS_PIECE if url.origin.scheme == "https" else _PLAIN_PIECE)
+        return Response(raw, url)
 
     def _send(self, method: str, url: Url, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
         # a proxy for plain HTTP is asked for the whole URL

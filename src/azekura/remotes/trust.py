@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass, field
 
+from azekura.client.bulk_tls import BulkContext
 from azekura.client.tls import client_context, fingerprint_of_pem
 from azekura.errors import InvalidRequest
 from azekura.remotes.credentials import Credentials
@@ -48,7 +49,10 @@ class Trust:
     def _build(self, kind: str) -> ssl.SSLContext:
         client = self.credentials.client if self.credentials and kind != "elsewhere" else None
         context = client_context(
-            client.certificate_pem if client else None, client.key_pem if client else None, verify=False
+            client.certificate_pem if client else None,
+            client.key_pem if client else None,
+            verify=False,
+            kind=BulkContext,
         )
         if kind == "pinned":
             return context
