@@ -114,6 +114,35 @@ def test_a_container_lives(api: Rest) -> None:
     assert api.get("instances/c2").status == 404
 
 
+def test_one_operation_creates_and_starts(api: Rest) -> None:
+    created = api.post("instances", {"name": "c5", "source": {"type": "image", "alias": "busybox"}, "start": True})
+    assert created.envelope["metadata"]["metadata"] == {"stage": "create"}
+    assert api.done(created) == {"stage": "start"}
+    assert api.get("instances/c5/state").metadata["status"] == "Running"
+    assert run(api, "c5", "cat", "/etc/hostname")[1] == "c5\n"
+    assert api.get("instances/c5").metadata["config"]["volatile.last_state.power"] == "RUNNING"
+    remove(api, "c5")
+
+
+def test_an_instance_whose_first_start_fails_is_there_and_can_be_mended(api: Rest) -> None:
+    order = {"name": "c6", "source": {"type": "image", "alias": "busybox"}, "start": True}
+    ended = api.finished(api.post("instances", {**order, "config": {"raw.lxc": "lxc.nosuch = 1"}}))
+    assert (ended["status"], ended["metadata"]) == ("Failure", {"stage": "start"})
+    assert ended["err"].startswith("The container couldn't be started: ")
+    assert api.get("instances/c6/state").metadata["status"] == "Stopped"
+    api.patch("instances/c6", {"config": {"raw.lxc": ""}})
+    act(api, "c6", "start")
+    assert run(api, "c6", "cat", "/etc/hostname")[1] == "c6\n"  # what is rendered on creation still was
+    remove(api, "c6")
+
+
+def test_an_instance_that_cannot_be_created_is_not_started(api: Rest, stopped: str) -> None:
+    taken = api.post("instances", {"name": stopped, "source": {"type": "image", "alias": "busybox"}, "start": True})
+    assert "already exists" in api.failed(taken)
+    assert api.finished(taken)["metadata"] == {"stage": "create"}
+    assert api.get(f"instances/{stopped}/state").metadata["status"] == "Stopped"
+
+
 def test_lists_filter_and_recur(api: Rest, running: str) -> None:
     records = api.get(f"instances?recursion=1&filter={quote('name eq runner')}").metadata
     assert [one["name"] for one in records] == ["runner"]

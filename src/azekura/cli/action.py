@@ -30,15 +30,18 @@ def change_state(call: Invocation, server: Server, name: str, order: Record, arg
     operation = server.start("PUT", f"instances/{quote(name)}/state", order, watcher=progress)
     try:
         operation.wait()
-    except Cancelled:
-        raise
     except AzekuraError as exc:
-        if " is already " in str(exc):  # its log has nothing to say to that
-            raise
-        raise RemoteError(f"{exc}\nTry `lxc info --show-log {argument}` for more info") from exc
+        raise with_hint(exc, argument) from exc
     finally:
         if progress is not None:
             progress.done()
+
+
+def with_hint(exc: AzekuraError, argument: str) -> AzekuraError:
+    """What kept an instance from another state, with where to read more about it if there is more."""
+    if isinstance(exc, Cancelled) or " is already " in str(exc):  # its log has nothing to say to that
+        return exc
+    return RemoteError(f"{exc}\nTry `lxc info --show-log {argument}` for more info")
 
 
 def run(call: Invocation) -> int | None:

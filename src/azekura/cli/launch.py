@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 
 from azekura.cli.action import change_state
+from azekura.cli.birth import Birth, starts
 from azekura.cli.command import OPTIONAL, TEXT, TEXTS, Command, Flag
 from azekura.cli.files import key_value
-from azekura.cli.image.reference import DEFAULT_ALIAS, dereference
+from azekura.cli.image.reference import DEFAULT_ALIAS, alias_entry, dereference
 from azekura.client.address import quote
 from azekura.errors import InvalidRequest, NotFound
 
@@ -17,23 +18,16 @@ if TYPE_CHECKING:
     from azekura.client.envelope import Record
     from azekura.client.server import Server
 
-NO_NETWORK = """
-The instance you are starting doesn't have any network attached to it.
-  To create a new network, use: lxc network create
-  To attach a network to an instance, use: lxc network attach
-
-"""
-
 
 def init(call: Invocation) -> None:
     create(call)
 
 
 def launch(call: Invocation) -> int | None:
-    server, name = create(call)
-    call.say(f"Starting {name}")
-    order = {"action": "start", "timeout": -1, "force": False, "stateful": False}
-    change_state(call, server, name, order, call.argument(1) or name)
+    server, name, started = create(call, start=True)
+    if not started:
+        order = {"action": "start", "timeout": -1, "force": False, "stateful": False}
+        change_state(call, server, name, order, call.argument(1) or name)
     if call.options.given("console"):
         from azekura.cli.console import attach
 
@@ -41,8 +35,12 @@ def launch(call: Invocation) -> int | None:
     return None
 
 
-def create(call: Invocation) -> tuple[Server, str]:
-    """Make the instance; returns its server and name."""
+def create(call: Invocation, *, start: bool = False) -> tuple[Server, str, bool]:
+    """Make the instance; returns its server and name.
+
+    ``start`` asks for its start in the same operation. Servers without the API extension ``instance_create_start``
+    take no notice of that; whether it was done is returned too.
+    """
     options = call.options
     empty = options.switch("empty")
     if empty and len(call.arguments) > 1:
@@ -57,21 +55,16 @@ def create(call: Invocation) -> tuple[Server, str]:
     server = call.server(remote)
     _apply_flags(call, order, server)
     order["name"] = name
+    if start:
+        order["start"] = True
     if empty:
         order["source"] = {"type": "none"}
     else:
         order["source"] = _source(call, server, remote, image_remote, image, order)
-    progress = call.progress("Retrieving image: %s")
-    try:
-        operation = server.run("POST", "instances", order, watcher=progress)
-    finally:
-        if progress is not None:
-            progress.done()
-    if not name:
-        name = _name_in(operation)
-        print(f"Instance name is: {name}")
-    _warn_without_network(server, name)
-    return server, name
+    birth = Birth(call, server, name, start, call.progress("Retrieving image: %s"))
+    record = birth.watch(server.start("POST", "instances", order, watcher=birth if birth.shows_progress else None))
+    started = start and (starts(record) or server.has_extension("instance_create_start"))
+    return server, birth.name, started
 
 
 def _given_record() -> Record:
@@ -166,15 +159,25 @@ def _source(call: Invocation, server: Server, remote: str, image_remote: str, im
         image_remote, image, elsewhere = _or_a_remote(call, server, image_remote, image)
         if elsewhere:
             return _source(call, server, remote, image_remote, image, order)
-        record = server.get(f"images/{quote(dereference(server, image))}")
-        _check_kind(record, kind)
-        return {"type": "image", "certificate": "", "fingerprint": record["fingerprint"], "allow_inconsistent": False}
+        fingerprint = _local_image(server, image, kind)
+        return {"type": "image", "certificate": "", "fingerprint": fingerprint, "allow_inconsistent": False}
     from azekura.cli.image.transfer import remote_source
 
     fingerprint = dereference(source_server, image)
     record = source_server.get(f"images/{quote(fingerprint)}")
     _check_kind(record, kind)
     return remote_source(source_server, record, image or DEFAULT_ALIAS, by_alias=fingerprint != image)
+
+
+def _local_image(server: Server, image: str, kind: str) -> str:
+    """The fingerprint of an image of the server. An alias's entry tells all that is asked of an image's record."""
+    entry = alias_entry(server, image)
+    if entry is not None and entry.get("type"):
+        _check_kind(entry, kind)
+        return str(entry["target"])
+    record = server.get(f"images/{quote((image or DEFAULT_ALIAS) if entry is None else str(entry['target']))}")
+    _check_kind(record, kind)
+    return str(record["fingerprint"])
 
 
 def _check_kind(record: Record, kind: str) -> None:
@@ -197,20 +200,6 @@ def _or_a_remote(call: Invocation, server: Server, remote: str, image: str) -> t
         sys.stderr.write(f"The local image '{image}' couldn't be found, trying '{meant}' instead.\n")
         return first, rest if slash else DEFAULT_ALIAS, True
     return remote, image, False
-
-
-def _name_in(operation: Record) -> str:
-    resources = operation.get("resources") or {}
-    for key in ("instances", "containers"):
-        for address in resources.get(key) or ():
-            return str(address).partition("?")[0].rsplit("/", 1)[-1]
-    raise InvalidRequest("Failed to get the new instance name")
-
-
-def _warn_without_network(server: Server, name: str) -> None:
-    devices = server.get(f"instances/{quote(name)}").get("expanded_devices") or {}
-    if not any(device.get("type") == "nic" for device in devices.values()):
-        sys.stderr.write(NO_NETWORK)
 
 
 FLAGS = (

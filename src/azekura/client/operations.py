@@ -10,6 +10,8 @@ from azekura.errors import AzekuraError, Cancelled, ConnectionFailed, NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from azekura.client.envelope import Record
     from azekura.client.server import Server
     from azekura.client.websocket import WebSocket
@@ -42,6 +44,7 @@ class Operation:
         self.record = record
         self._events = events
         self._watcher = watcher
+        self._idle: Callable[[], None] | None = None
 
     @property
     def id(self) -> str:
@@ -67,14 +70,17 @@ class Operation:
         """
         self.server.delete(self.path)
 
-    def wait(self) -> Record:
-        """Wait for the end and return the final record. Ctrl-C asks the server to stop, as LXD's client does:
-        where that is refused the wait goes on, and the third Ctrl-C leaves the operation to itself.
+    def wait(self, idle: Callable[[], None] | None = None) -> Record:
+        """Wait for the end and return the final record. ``idle`` may be called, once, while there is nothing to do.
+
+        Ctrl-C asks the server to stop, as LXD's client does: where that is refused the wait goes on, and the third
+        Ctrl-C leaves the operation to itself.
 
         Raises:
             RemoteError: it failed; the words are the server's.
             Cancelled: stopped by the user, here or elsewhere.
         """
+        self._idle = idle
         refusals = 0
         try:
             while True:
@@ -131,7 +137,9 @@ class Operation:
         while not self.is_final:
             try:
                 # an operation that failed may be told as an error of the wait itself, or in the record
-                self.record = self.server.get(f"{self.path}/wait", {"timeout": "-1"})
+                idle, self._idle = self._idle, None
+                envelope, _ = self.server.envelope("GET", f"{self.path}/wait", query={"timeout": "-1"}, idle=idle)
+                self.record = envelope["metadata"]
             except ConnectionFailed:
                 attempts += 1
                 if attempts > 5:

@@ -89,11 +89,11 @@ class Server:
         headers: dict[str, str] | None = None,
         body: Body | None = None,
         timeout: float | None = None,
+        idle: Callable[[], None] | None = None,
     ) -> Answer:
-        """The raw answer, body unread, whatever its status. Close it."""
-        return self.transport.request(
-            method, self.address(path, query), {**self._headers, **(headers or {})}, body, timeout or self._quiet
-        )
+        """The raw answer, body unread, whatever its status. Close it. ``idle``: see :meth:`Transport.request`."""
+        fields = {**self._headers, **(headers or {})}
+        return self.transport.request(method, self.address(path, query), fields, body, timeout or self._quiet, idle)
 
     def envelope(
         self,
@@ -106,6 +106,7 @@ class Server:
         etag: str | None = None,
         body: Body | None = None,
         timeout: float | None = None,
+        idle: Callable[[], None] | None = None,
     ) -> tuple[Record, str]:
         """The envelope of a successful answer, and its ETag (empty when it has none)."""
         if value is not None:
@@ -115,7 +116,7 @@ class Server:
         fields = dict(headers or {})
         if etag:
             fields["If-Match"] = etag
-        answer = self.open(method, path, query=query, headers=fields, body=body, timeout=timeout)
+        answer = self.open(method, path, query=query, headers=fields, body=body, timeout=timeout, idle=idle)
         if Server.trace is not None:
             Server.trace(f"{method} {self.address(path, query)}: {answer.status}")
         try:

@@ -7,7 +7,7 @@ through urllib3 (connection pool, keep-alive), imported when the first such tran
 from __future__ import annotations
 
 import errno
-from _socket import AF_UNIX, SOCK_STREAM, socket  # the socket module around it takes 3 ms to import
+from _socket import AF_UNIX, MSG_PEEK, SOCK_STREAM, socket  # the socket module around it takes 3 ms to import
 
 from azekura.client.http1 import RECEIVE, Answer, SocketAnswer, request_head, send_body
 from azekura.errors import BadAnswer, ConnectionFailed, Forbidden, InvalidRequest
@@ -15,21 +15,30 @@ from azekura.errors import BadAnswer, ConnectionFailed, Forbidden, InvalidReques
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
 
     import urllib3
 
     from azekura.client.body import Body
 
 CONNECT_TIMEOUT = 10.0  # seconds for a TCP connection and its handshake
+IDLE = 0.01  # seconds without an answer after which there is time for something else
 
 
 class Transport:
     """Sends one request at a time and returns the answer with its body unread."""
 
     def request(
-        self, method: str, path: str, headers: dict[str, str], body: Body | None = None, timeout: float | None = None
+        self,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        body: Body | None = None,
+        timeout: float | None = None,
+        idle: Callable[[], None] | None = None,
     ) -> Answer:
-        """``timeout`` is the longest silence in seconds; None waits as long as it takes.
+        """``timeout`` is the longest silence in seconds; None waits as long as it takes. ``idle`` may be called, once,
+        when the answer lets itself be waited for.
 
         Raises:
             ConnectionFailed: no connection, or it broke before an answer came.
@@ -79,7 +88,13 @@ class SocketTransport(Transport):
         return connection
 
     def request(
-        self, method: str, path: str, headers: dict[str, str], body: Body | None = None, timeout: float | None = None
+        self,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        body: Body | None = None,
+        timeout: float | None = None,
+        idle: Callable[[], None] | None = None,
     ) -> Answer:
         fields = {"Host": self.host, "Connection": "close", **headers}
         if body is not None:
@@ -101,12 +116,27 @@ class SocketTransport(Transport):
                 # a server that refuses an upload answers and closes at once: its reason is worth more than ours
                 if exc.errno not in (errno.EPIPE, errno.ECONNRESET):
                     raise ConnectionFailed(f"The connection to the server broke: {exc.strerror or exc}") from exc
+            if idle is not None and not _answered_within(connection, IDLE):
+                idle()
             if timeout is not None:
                 connection.settimeout(timeout)
             return SocketAnswer(connection, method)
         except BaseException:
             connection.close()
             raise
+
+
+def _answered_within(connection: socket, seconds: float) -> bool:
+    connection.settimeout(seconds)
+    try:
+        connection.recv(1, MSG_PEEK)
+    except TimeoutError:
+        return False
+    except OSError:
+        pass  # whoever reads it finds out, and says so
+    finally:
+        connection.settimeout(None)
+    return True
 
 
 class PooledAnswer(Answer):
@@ -184,7 +214,13 @@ class TlsTransport(Transport):
         return self._netloc
 
     def request(
-        self, method: str, path: str, headers: dict[str, str], body: Body | None = None, timeout: float | None = None
+        self,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        body: Body | None = None,
+        timeout: float | None = None,
+        idle: Callable[[], None] | None = None,  # noqa: ARG002 - one connection is all there is
     ) -> Answer:
         import urllib3
         from urllib3 import exceptions

@@ -54,6 +54,7 @@ EXTENSIONS = (
     "remote_token_expiry",
     "init_preseed",
     # later LXDs and Incus
+    "instance_create_start",
     "image_copy_profile",
     "image_import_alias",
     # Azekura's own

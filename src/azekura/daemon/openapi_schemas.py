@@ -342,6 +342,7 @@ REQUESTS: dict[str, Schema] = {
                 "type",
             ),
             **_INSTANCE_PUT,
+            "start": FLAG,
         },
         "source",
     ),

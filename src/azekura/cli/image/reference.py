@@ -21,16 +21,25 @@ def dereference(server: Server, name: str, *, kind: str = "") -> str:
     Raises:
         ConnectionFailed: no server.
     """
-    name = name or DEFAULT_ALIAS
+    entry = alias_entry(server, name)
+    if entry is None or (kind and entry.get("type") != kind):
+        return name or DEFAULT_ALIAS
+    return str(entry["target"])
+
+
+def alias_entry(server: Server, name: str) -> Record | None:
+    """The entry of an alias, None where there is none of that name.
+
+    Raises:
+        ConnectionFailed: no server.
+    """
     try:
-        entry = server.get(f"images/aliases/{quote(name)}")
+        entry: Record = server.get(f"images/aliases/{quote(name or DEFAULT_ALIAS)}")
     except ConnectionFailed:
         raise
     except AzekuraError:
-        return name
-    if kind and entry.get("type") != kind:
-        return name
-    return str(entry["target"])
+        return None
+    return entry
 
 
 def fetch(server: Server, name: str, *, kind: str = "") -> tuple[Record, str]:

@@ -28,6 +28,7 @@ from azekura.wire.fields import Body
 from azekura.wire.instances import instance_etag
 
 MAX_STOP_LIMIT = 1_000_000  # what a client may give
+STAGE = "stage"  # in the metadata of an operation that creates and starts: "create", then "start"
 STOP_LIMIT = 600.0  # seconds a clean stop may take when the client gives none, as LXD's client waits
 
 
@@ -50,13 +51,24 @@ async def create(call: Call) -> web.StreamResponse:
     request = instance_request(await call.json())
     if call.caller.access < Access.ADMIN:
         check_restricted(request.config, request.devices)
+    lifecycle = call.server.lifecycle
+    if request.start:
+        lifecycle.expect_start()
     request = await call.work(prepare, call.depot, request)
 
     def work(running: Running) -> None:
         create_instance(call.depot, request, running)
+        if request.start:
+            running.not_cancellable()
+            running.update({STAGE: "start"})
+            lifecycle.start(request.name)
 
     operation = call.depot.operations.start(
-        "Creating instance", work, resources=instance_resources(request.name), may_cancel=True
+        "Creating instance",
+        work,
+        resources=instance_resources(request.name),
+        metadata={STAGE: "create"} if request.start else {},
+        may_cancel=True,
     )
     return started(operation)
 

@@ -72,6 +72,11 @@ class Lifecycle:
 
     # -- start
 
+    def expect_start(self) -> None:
+        """Something will be started in a few milliseconds. Where no containers run, the start will say so."""
+        if self._depot.host is not None:
+            self._depot.host.expect_start()
+
     def start(self, name: str) -> None:
         """Start a stopped container.
 

@@ -56,6 +56,7 @@ class InstanceRequest:
     profiles: tuple[str, ...] | None
     ephemeral: bool
     description: str
+    start: bool
 
 
 def instance_request(raw: Any) -> InstanceRequest:
@@ -78,6 +79,7 @@ def instance_request(raw: Any) -> InstanceRequest:
         profiles=body.texts("profiles") if body.has("profiles") else None,
         ephemeral=body.flag("ephemeral"),
         description=body.text("description"),
+        start=body.flag("start"),
     )
 
 
