@@ -16,6 +16,7 @@ from tests.fakes.storage import FolderStorage
 
 from azekura.blobs.folder import FolderBlobs
 from azekura.catalog import open_catalog
+from azekura.errors import RuntimeFailed
 from azekura.model.fingerprint import Fingerprint
 from azekura.model.image import Alias, Image, ImageFile, ImageFiles, ImageType, SplitFiles, UnifiedFiles
 from azekura.model.instance import Instance, Profile, StoragePool
@@ -80,7 +81,7 @@ def folder_depot(root: Path, *, host: Runtime | None = None) -> Iterator[tuple[D
         events=events,
         operations=Operations(catalog, events),
         host=host,
-        host_problem="" if host else "this is a test",
+        host_problem=None if host else RuntimeFailed("This is a test"),
         clock=clock,
     )
     with catalog.write() as tx:

@@ -69,7 +69,9 @@ async def serve(folder: StateFolder, *, group: str = "", host: Runtime | None = 
         except AzekuraError as exc:
             log.error("%s: the server can be reached over its unix socket only", exc)
         if depot.host is None:
-            log.warning("no containers can run here, images are served all the same: %s", depot.host_problem)
+            problem = depot.host_problem
+            remedy = f" ({problem.hint})" if problem and problem.hint else ""
+            log.warning("no containers can run here, images are served all the same: %s%s", problem, remedy)
         log.info("ready, state in %s", folder.root)
         _notify("READY=1")
         starting = loop.run_in_executor(server.requests, autostart, lifecycle, wanted)

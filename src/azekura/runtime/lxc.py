@@ -94,15 +94,21 @@ class LxcRuntime:
 
     def check(self) -> None:
         if not self._host.is_root:
-            raise RuntimeFailed("Containers can't be run here: the daemon is not root")
-        if self._host.lxc_start is None or not self.version:
-            raise RuntimeFailed("Containers can't be run here: lxc-start is missing", hint="install the package lxc")
+            raise RuntimeFailed("The daemon is not root")
+        remedy = "install the package lxc, then restart the daemon"
+        if self._host.lxc_start is None:
+            raise RuntimeFailed("lxc-start is missing", hint=remedy)
+        if not self.version:
+            raise RuntimeFailed(
+                f"{self._host.lxc_start} doesn't tell its version, liblxc may be missing",
+                hint=f"try `lxc-start --version`; {remedy}",
+            )
         if not self._host.hierarchies.v1 and self._host.hierarchies.v2 is None:
-            raise RuntimeFailed("Containers can't be run here: no control groups are mounted")
+            raise RuntimeFailed("No control groups are mounted")
         try:
             os.close(os.pidfd_open(os.getpid()))
         except OSError as exc:
-            raise RuntimeFailed("Containers can't be run here: the kernel has no pidfds (Linux 5.8 has)") from exc
+            raise RuntimeFailed("The kernel has no pidfds (Linux 5.8 has)") from exc
 
     def close(self) -> None:
         self._watcher.close()

@@ -67,7 +67,7 @@ class KeyedLocks:
 
 @dataclass
 class Depot:
-    """``host`` is None where no containers can run; ``host_problem`` then says why, in one sentence."""
+    """``host`` is None where no containers can run; ``host_problem`` then says why, and what helps."""
 
     folder: StateFolder
     catalog: Catalog
@@ -76,7 +76,7 @@ class Depot:
     events: Events
     operations: Operations
     host: Runtime | None
-    host_problem: str = ""
+    host_problem: RuntimeFailed | None = None
     clock: Clock = utc_now
     instance_locks: KeyedLocks = field(default_factory=KeyedLocks)
     image_locks: KeyedLocks = field(default_factory=KeyedLocks)
@@ -88,5 +88,6 @@ class Depot:
             RuntimeFailed: this is an image server only, with the reason.
         """
         if self.host is None:
-            raise RuntimeFailed(f"This server keeps images but runs no containers: {self.host_problem}")
+            reason = self.host_problem or RuntimeFailed("it was opened without a runtime")
+            raise RuntimeFailed(f"This server keeps images but runs no containers. {reason}", hint=reason.hint)
         return self.host

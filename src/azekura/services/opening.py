@@ -7,7 +7,7 @@ from pathlib import Path
 
 from azekura.blobs.folder import FolderBlobs
 from azekura.catalog import open_catalog
-from azekura.errors import AzekuraError, NotFound
+from azekura.errors import AzekuraError, NotFound, RuntimeFailed
 from azekura.model.instance import Profile
 from azekura.runtime.lxc import LxcRuntime
 from azekura.runtime.port import Runtime
@@ -36,7 +36,7 @@ def open_depot(folder: StateFolder, *, host: Runtime | None = None) -> Depot:
     blobs = FolderBlobs(folder.blobs)
     events = Events(catalog)
     operations = Operations(catalog, events)
-    problem = ""
+    problem: RuntimeFailed | None = None
     if host is None:
         host, problem = _open_runtime(folder)
     depot = Depot(
@@ -58,14 +58,14 @@ def open_depot(folder: StateFolder, *, host: Runtime | None = None) -> Depot:
     return depot
 
 
-def _open_runtime(folder: StateFolder) -> tuple[Runtime | None, str]:
+def _open_runtime(folder: StateFolder) -> tuple[Runtime | None, RuntimeFailed | None]:
     runtime = LxcRuntime(folder.runtime)
     try:
         runtime.check()
-    except AzekuraError as exc:
+    except RuntimeFailed as exc:
         runtime.close()
-        return None, str(exc)
-    return runtime, ""
+        return None, exc
+    return runtime, None
 
 
 def _default_profile(depot: Depot) -> None:
