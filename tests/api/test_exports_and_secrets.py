@@ -409,8 +409,9 @@ def test_a_stranger_without_a_certificate_cannot_be_trusted(local: Rest, strange
     assert answer.error == "No client certificate provided"
 
 
+@pytest.mark.parametrize("field", ["password", "trust_token"])  # LXD 5.0's, and that of later LXDs and Incus
 def test_a_join_token_adds_one_certificate_once(
-    tls_daemon: tuple[Daemon, int], local: Rest, identities: Callable[[str], Identity]
+    tls_daemon: tuple[Daemon, int], local: Rest, identities: Callable[[str], Identity], field: str
 ) -> None:
     import base64
     import json
@@ -426,13 +427,14 @@ def test_a_join_token_adds_one_certificate_once(
     assert decoded["addresses"] == [f"127.0.0.1:{tls_daemon[1]}"]
     assert decoded["secret"] == operation["metadata"]["secret"]
     frank = client(tls_daemon, identities("frank"))
-    added = frank.post("certificates", {"type": "client", "name": "ignored", "password": token})
+    added = frank.post("certificates", {"type": "client", "name": "ignored", field: token})
     assert added.status == 201
     shown = local.get(added.headers["Location"]).metadata
     assert shown["name"] == "frank"
     assert shown["restricted"]
     grace = client(tls_daemon, identities("grace"))
-    assert grace.post("certificates", {"type": "client", "password": token}).status == 403
+    assert grace.post("certificates", {"type": "client", field: token}).status == 403
+    assert local.delete(added.headers["Location"]).status == 200
     assert local.get(f"operations/{operation['id']}").metadata["status"] != "Running"
 
 

@@ -57,6 +57,7 @@ EXTENSIONS = (
     "instance_create_start",
     "image_copy_profile",
     "image_import_alias",
+    "explicit_trust_token",
     # Azekura's own
     "azekura_alias_move",
     "azekura_image_usage",

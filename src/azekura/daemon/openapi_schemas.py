@@ -394,6 +394,7 @@ REQUESTS: dict[str, Schema] = {
             "type": one_of("", "client"),
             "certificate": TEXT,
             "password": TEXT,
+            "trust_token": TEXT,
             "token": FLAG,
             "restricted": FLAG,
             "projects": TEXTS,

@@ -58,13 +58,15 @@ async def create(call: Call) -> web.StreamResponse:
     name, restricted, projects = body.text("name"), body.flag("restricted"), body.texts("projects")
     certificate = _certificate(call, body)
     if not trusted:
-        token = await call.work(call.server.trust.take_join_token, body.text("password"))
+        # `trust_token` is where Incus and LXD since 5.21 put a token; LXD 5.0 puts both into `password`.
+        secret = body.text("trust_token") or body.text("password")
+        token = await call.work(call.server.trust.take_join_token, secret)
         if token is not None:
             name, restricted = token.name or name, token.restricted
             projects = tuple(project for project in token.scope.split(",") if project)
             await call.work(_end_operation, call, token)
         else:
-            await call.work(call.server.trust.check_password, body.text("password"), call.caller.address)
+            await call.work(call.server.trust.check_password, secret, call.caller.address)
     added = await call.work(call.server.trust.add, certificate, name, restricted=restricted, projects=projects)
     return sync(location=url("certificates", added.fingerprint))
 
