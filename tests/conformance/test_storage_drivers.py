@@ -172,6 +172,20 @@ def test_volume_holds_what_its_image_holds(driver: StorageDriver) -> None:
         assert root.stat().st_mode & 0o7777 == 0o751
 
 
+def test_settling_changes_nothing_however_often(driver: StorageDriver) -> None:
+    driver.create_volume("c1", ALPHA)
+    driver.create_volume("c2", None)
+    for name in ("c1", "c2", "c1"):
+        driver.settle(name)
+    assert driver.volumes() == ["c1", "c2"]
+    write(driver, "c1", "changed")
+    driver.mount("c1", None)
+    driver.settle("c1")
+    driver.unmount("c1")
+    assert read(driver, "c1") == "changed"
+    assert driver.volume_image("c2") is None
+
+
 def test_volume_without_an_image_is_empty(driver: StorageDriver) -> None:
     driver.create_volume("c1", None)
     assert driver.volume_image("c1") is None
@@ -233,6 +247,7 @@ def test_snapshot_names_that_could_lead_elsewhere_are_refused(driver: StorageDri
 def test_unknown_volumes_are_not_found(driver: StorageDriver) -> None:
     attempts: list[Callable[[], object]] = [
         lambda: driver.volume_image("c1"),
+        lambda: driver.settle("c1"),
         lambda: driver.mount("c1", MAP),
         lambda: driver.unmount("c1"),
         lambda: driver.delete_volume("c1"),

@@ -96,6 +96,9 @@ class FolderStorage:
             else:
                 _copy_tree(self._images / image / "rootfs", folder / "rootfs")
 
+    def settle(self, name: str) -> None:
+        self._require(VolumeName(check_container(name)))
+
     def volumes(self) -> list[str]:
         return _visible(self._containers)
 

@@ -17,7 +17,7 @@ from azekura.storage.kernel.mounts import show_mount, unmount
 from azekura.storage.kernel.paths import RENAME_EXCHANGE, is_mount_root, rename
 from azekura.storage.names import VolumeName, check_container, check_fingerprint, check_snapshot
 from azekura.storage.pool import Pool, image_lock
-from azekura.storage.pool_folders import NEW, image_of, note_image, temporary_name, write_synced
+from azekura.storage.pool_folders import NEW, image_of, note_image, sync_path, temporary_name, write_synced
 from azekura.storage.port import IdMap, MountedRootfs
 from azekura.storage.programs import disk_usage
 
@@ -60,15 +60,22 @@ class PoolStorage(Pool):
             check_fingerprint(image)
         with self._locks.hold(name), self._building(self._containers / name, name) as folder:
             if image is None:
-                note_image(folder, None, lasting=self.shares_images)
+                note_image(folder, None, lasting=False)
                 self._lay_out(folder, None)
                 return
             with self._locks.hold(image_lock(image)):
                 self._require_image(image)
                 # From here on the image is referred to: remove_image looks at unfinished volumes too.
-                note_image(folder, image, lasting=self.shares_images)
+                note_image(folder, image, lasting=False)
                 tree = self._image_tree(image)
             self._lay_out(folder, tree)
+
+    def settle(self, name: str) -> None:
+        folder = self._require(VolumeName(check_container(name)))
+        if self.shares_images:
+            with explained(f"write {name} to the disk", self._path):
+                for path in (folder / "image", folder.parent):
+                    sync_path(path)
 
     def volume_image(self, name: str) -> str | None:
         folder = self._require(VolumeName.parse(name))

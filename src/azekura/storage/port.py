@@ -131,7 +131,16 @@ class StorageDriver(Protocol):
         """Remove an image; nothing happens if it isn't there. Raises InUse when a volume or snapshot stands on it."""
 
     def create_volume(self, name: str, image: str | None) -> None:
-        """Make a volume from an image, or an empty one. Raises NotFound (image), AlreadyExists."""
+        """Make a volume from an image, or an empty one. Raises NotFound (image), AlreadyExists.
+
+        A power failure may undo it, or leave it without its image's name, until :meth:`settle` has returned.
+        """
+
+    def settle(self, name: str) -> None:
+        """Return once a new volume survives a power failure. Raises NotFound.
+
+        Drivers whose volumes are whole trees (``shares_images`` is false) leave that to the kernel, as ``cp`` does.
+        """
 
     def volumes(self) -> list[str]:
         """Names of volumes, without snapshots, sorted."""

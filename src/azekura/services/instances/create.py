@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from azekura.errors import InvalidRequest, NotFound
 from azekura.model.architecture import native, runnable
+from azekura.model.fingerprint import Fingerprint
 from azekura.model.image import Image, ImageType
 from azekura.model.instance import Instance, expand_devices
 from azekura.model.reference import check_instance_name
@@ -88,7 +89,7 @@ def create_instance(depot: Depot, request: InstanceRequest, running: Running) ->
             return copy_instance(depot, request, source, instance_only=instance_only)
         case FromNothing():
             instance = _record(depot, request, native(), {}, ("default",))
-            return _make(depot, instance, None, b"", {})
+            return _make(depot, instance, None, b"", {}, settled=not request.start)
 
 
 def _remote_image(depot: Depot, source: FromRemoteImage, running: Running) -> Image:
@@ -115,10 +116,7 @@ def _from_image(depot: Depot, request: InstanceRequest, image: Image, running: R
             instance = replace(instance, config={**instance.config, BASE_BLOB: rootfs_file(image).sha256})
         with depot.catalog.read() as tx:
             files = tx.images.metadata_yaml(image.fingerprint), tx.images.templates(image.fingerprint)
-        created = _make(depot, instance, image.fingerprint.value, *files)
-    with depot.catalog.write(durable=False) as tx:
-        tx.images.mark_used(image.fingerprint, depot.clock())
-    return created
+        return _make(depot, instance, image.fingerprint, *files, settled=not request.start)
 
 
 def _record(
@@ -167,16 +165,33 @@ def _record(
 
 
 def _make(
-    depot: Depot, instance: Instance, image: str | None, metadata_yaml: bytes, templates: Mapping[str, bytes]
+    depot: Depot,
+    instance: Instance,
+    image: Fingerprint | None,
+    metadata_yaml: bytes,
+    templates: Mapping[str, bytes],
+    *,
+    settled: bool,
 ) -> Instance:
-    """Record and volume together: the record first (it takes the name), the volume after, neither on a failure."""
+    """Record and volume together: the record first (it takes the name), the volume after, neither on a failure.
+
+    Not ``settled``, the volume has yet to reach the disk: the start that follows waits for that, while liblxc works.
+    """
     name = instance.name
     with depot.instance_locks.hold(name):
         with depot.catalog.write() as tx:
             add_record(tx, instance, metadata_yaml, templates)
+            if image is not None:
+                tx.images.mark_used(image, depot.clock())
         driver = depot.pools.of(instance)
         try:
-            driver.create_volume(name, image)
+            driver.create_volume(name, image.value if image else None)
+            try:
+                if settled:
+                    driver.settle(name)
+            except BaseException:
+                driver.delete_volume(name)
+                raise
         except BaseException:
             with depot.catalog.write() as tx:
                 remove_record(tx, instance)

@@ -44,6 +44,11 @@ def restore_tree(depot: Depot, driver: StorageDriver, instance: Instance) -> Non
         StorageFailed: the image's file is gone too.
     """
     fingerprint = driver.volume_image(instance.name)
+    if fingerprint is None and driver.shares_images and BASE_BLOB in instance.config:
+        raise StorageFailed(
+            f"A power loss took what {instance.name} stands on while it was made",
+            hint=f"delete it and make it again: lxc delete {instance.name}",
+        )
     if fingerprint is None or driver.has_image(fingerprint):
         return
     with depot.image_locks.hold(fingerprint):

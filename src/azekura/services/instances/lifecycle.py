@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,6 +52,7 @@ class Lifecycle:
     def __init__(self, depot: Depot) -> None:
         self._depot = depot
         self._janitor = ThreadPoolExecutor(2, thread_name_prefix="janitor")
+        self._recorders = ThreadPoolExecutor(8, thread_name_prefix="recorder")
         self._starting: set[str] = set()
         self._stopping: set[str] = set()
 
@@ -123,18 +124,41 @@ class Lifecycle:
             write_templates(rendered, mounted)
             spec = self._spec(instance, config, devices, mounted, idmap)
             spec.console_log.unlink(missing_ok=True)
-            depot.runtime().start(spec)
+            changes = {**cards, "volatile.apply_template": None, "volatile.last_state.power": "RUNNING"}
+            with self._recording(instance, changes, settle=bool(pending)):
+                depot.runtime().start(spec)
         except BaseException as exc:
             self._unmount(instance)
             if isinstance(exc, RuntimeFailed):
                 raise self._explained(instance.name, exc) from exc
             raise
-        update_record(
-            depot,
-            instance.name,
-            {**cards, "volatile.apply_template": None, "volatile.last_state.power": "RUNNING"},
-            last_used_at=depot.clock(),
-        )
+
+    @contextmanager
+    def _recording(self, instance: Instance, changes: Mapping[str, str | None], *, settle: bool) -> Iterator[None]:
+        """Within the block the container is started, and meanwhile recorded as running: both take the disk's time or
+        the kernel's, hardly ours. ``settle``: its volume is new. Afterwards all is on the disk; when either fails,
+        it neither runs nor is said to.
+        """
+        depot, name = self._depot, instance.name
+
+        def record() -> None:
+            update_record(depot, name, changes, last_used_at=depot.clock())
+            if settle:
+                depot.pools.of(instance).settle(name)
+
+        recorded = self._recorders.submit(record)
+        try:
+            try:
+                yield
+            finally:
+                wait([recorded])
+            recorded.result()
+        except BaseException:
+            if self.is_running(name):
+                depot.runtime().stop(name, force=True)
+            before = {key: instance.config.get(key) for key in changes}
+            update_record(depot, name, before, last_used_at=instance.last_used_at)
+            raise
 
     def _spec(
         self,
@@ -340,9 +364,10 @@ class Lifecycle:
     def _delete(self, instance: Instance) -> None:
         name = instance.name
         driver = self._depot.pools.of(instance)
-        for snapshot in driver.snapshots(name):
-            driver.delete_snapshot(name, snapshot)
-        driver.delete_volume(name)
+        with suppress(NotFound):  # a power failure may have taken the volume of an instance that was just made
+            for snapshot in driver.snapshots(name):
+                driver.delete_snapshot(name, snapshot)
+            driver.delete_volume(name)
         if self._depot.host is not None:
             self._depot.host.forget(name)
         for log_file in self.log_folder(name).glob("*"):
@@ -354,3 +379,4 @@ class Lifecycle:
 
     def close(self) -> None:
         self._janitor.shutdown(wait=True, cancel_futures=False)
+        self._recorders.shutdown(wait=True, cancel_futures=False)
