@@ -25,8 +25,11 @@ SUITES_1_2 = b"ECDHE+AESGCM+AES128:ECDHE+AESGCM+AES256:ECDHE+CHACHA20"
 _PRIORITIZE_CHACHA = 1 << 21  # SSL_OP_PRIORITIZE_CHACHA: a client that wants it first has no AES in its processor
 
 
-class _Session:
-    """Plays ``ssl.SSLObject`` for asyncio's SSLProtocol."""
+class Session:
+    """Plays ``ssl.SSLObject`` for asyncio's SSLProtocol.
+
+    While ``lent``, a :class:`~azekura.daemon.tls_wire.TlsWire` sends what comes out of it, past asyncio's transport.
+    """
 
     def __init__(self, context: SSL.Context, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, scratch: Any) -> None:
         self._tls = SSL.Connection(context, None)
@@ -36,10 +39,13 @@ class _Session:
         self._in = incoming
         self._out = outgoing
         self._peer: bytes | None = None
+        self.lent = False
         self.pending = self._tls.pending
         self.version = self._tls.get_protocol_version_name
 
     def _flush(self) -> None:
+        if self.lent:
+            return
         with contextlib.suppress(SSL.WantReadError):
             while self._out.write(self._tls.bio_read(2 * RECORDS)) == 2 * RECORDS:
                 pass
@@ -74,21 +80,35 @@ class _Session:
             return b""
 
     def write(self, data: Any) -> int:
-        """Encrypt ``data`` (bytes-like) and hand it on.
+        """Encrypt ``data`` (bytes-like) and hand it on."""
+        source = ffi.from_buffer(data)
+        for start in range(0, len(source), RECORDS):
+            self._out.write(self.encrypted(source, start, min(RECORDS, len(source) - start)))
+        return len(source)
+
+    def encrypted(self, source: Any, start: int, size: int) -> Any:
+        """What goes to the network for ``size`` bytes (at most RECORDS) of ``source``, a cffi buffer; it stands in
+        the scratch buffer of all sessions, so use it at once.
 
         By OpenSSL itself: through ``send`` and ``bio_read``, which do the same, every byte is copied twice more, into
         buffers made anew for each 64 KiB, and a download takes a third more processor time.
+
+        Raises:
+            ssl.SSLError: the connection is of no use any more.
         """
-        source, scratch, sent = ffi.from_buffer(data), self._scratch, 0
-        total = len(source)
-        while sent < total:
-            count = lib.SSL_write(self._ssl, source + sent, min(RECORDS, total - sent))
+        sent = 0
+        while sent < size:
+            count = lib.SSL_write(self._ssl, source + start + sent, size - sent)
             if count <= 0:  # let pyOpenSSL find out why, and say so
-                count = self._call(self._tls.send, memoryview(data)[sent : sent + RECORDS])
+                count = self._call(self._tls.send, bytes(ffi.buffer(source + start + sent, size - sent)))
             sent += count
-            while (ready := lib.BIO_read(self._from_ssl, scratch, SCRATCH)) > 0:
-                self._out.write(ffi.buffer(scratch, ready))
-        return sent
+        ready = max(lib.BIO_read(self._from_ssl, self._scratch, SCRATCH), 0)
+        if ready < SCRATCH:
+            return ffi.buffer(self._scratch, ready)
+        whole = bytearray(ffi.buffer(self._scratch, ready))  # records of the handshake came before these
+        while (ready := lib.BIO_read(self._from_ssl, self._scratch, SCRATCH)) > 0:
+            whole += ffi.buffer(self._scratch, ready)
+        return whole
 
     def unwrap(self) -> None:
         done = self._call(self._tls.shutdown)
@@ -145,7 +165,7 @@ class AnyClientContext(ssl.SSLContext):
         server_hostname: str | bytes | None = None,  # noqa: ARG002
         session: ssl.SSLSession | None = None,  # noqa: ARG002
     ) -> Any:
-        return _Session(self._own, incoming, outgoing, self._scratch)
+        return Session(self._own, incoming, outgoing, self._scratch)
 
 
 def _choose_http1(_: SSL.Connection, offered: list[bytes]) -> Any:

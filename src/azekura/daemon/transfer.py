@@ -16,14 +16,13 @@ from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDict
 
 from azekura.daemon.call import Call, clean_text
+from azekura.daemon.tls_body import FileSpan, send_over_tls, slice_size
 from azekura.errors import InvalidRequest
 from azekura.services.images.export import ExportFile
 from azekura.services.images.parts import Part
 from azekura.services.images.staging import Staging
 
 BATCH = 1 << 20  # bytes handed to a thread at once
-SMALL_BATCH = 64 * 1024
-MANY = 16  # downloads at once from which slices get smaller: memory matters more than speed then
 
 
 async def receive_file(call: Call, staging: Staging, role: str) -> None:
@@ -126,38 +125,8 @@ class BlobResponse(web.FileResponse):
             return await super()._sendfile(request, fobj, offset, count)
         writer = await web.StreamResponse.prepare(self, request)
         assert writer is not None
-        end = offset + count
-        while offset < end:
-            size = min(end - offset, slice_size(self._call))
-            data: bytes | bytearray | None = _cached(fobj.fileno(), offset, size)
-            if not data:
-                data = await asyncio.get_running_loop().run_in_executor(
-                    self._call.server.readers, os.pread, fobj.fileno(), size, offset
-                )
-            if not data:
-                break
-            await writer.write(data)
-            offset += len(data)
-        await writer.drain()
+        await send_over_tls(self._call, request.transport, writer, [FileSpan(fobj.fileno(), offset, count)])
         return writer
-
-
-def slice_size(call: Call) -> int:
-    """Bytes of a file sent at once over TLS: many slow clients must not hold much memory each."""
-    return BATCH if call.server.downloads < MANY else SMALL_BATCH
-
-
-def _cached(file: int, offset: int, size: int) -> bytearray | None:
-    """What of the file is in the page cache: that needs no thread. None where the disk would have to be waited for."""
-    data = bytearray(size)
-    try:
-        count = os.preadv(file, [data], offset, os.RWF_NOWAIT)
-    except OSError:  # EAGAIN, or a file system that can't tell
-        return None
-    if count == size:
-        return data
-    del data[count:]
-    return data or None
 
 
 async def send_form(call: Call, files: list[ExportFile]) -> web.StreamResponse:
