@@ -156,11 +156,13 @@ class LxcRuntime:
         except RuntimeFailed:
             self._sweep_after_failure(folder)
             raise
+        watched_until = time.monotonic() + _EARLY_END_SECONDS
         halt = _HALT_SIGNAL.findall(spec.raw_lxc)
         running = self._describe(monitor, init, halt_signal=parse_signal(halt[-1]) if halt else None)
         running.filters_calls = spec.filters_calls
         try:
-            self._verify(spec, running)
+            record.save(folder, running.record)
+            self._verify(spec, running, watched_until)
             self._track(folder, running)
         except (OSError, RuntimeFailed) as exc:
             _end(running)
@@ -175,8 +177,9 @@ class LxcRuntime:
         swept = sorted(str(path) for path in ours if path.name.startswith(("lxc.payload.", "lxc.monitor.")))
         return _Running(Record(monitor, init, tuple(swept), halt_signal), groups)
 
-    def _verify(self, spec: ContainerSpec, running: _Running) -> None:
-        """init lives, and every limit is really in force: liblxc ignores what the host can't do.
+    def _verify(self, spec: ContainerSpec, running: _Running, watched_until: float) -> None:
+        """init still lives at ``watched_until`` (:func:`time.monotonic`), and every limit is really in force: liblxc
+        ignores what the host can't do.
 
         Raises:
             ProcessLookupError: it has ended.
@@ -185,7 +188,7 @@ class LxcRuntime:
         failed = missing(settings(spec.limits, self._host.hierarchies, name=spec.name), running.groups)
         init = os.pidfd_open(running.record.init.pid)
         try:
-            if has_ended(init, timeout=_EARLY_END_SECONDS):
+            if has_ended(init, timeout=watched_until - time.monotonic()):
                 raise ProcessLookupError
         finally:
             os.close(init)
@@ -198,7 +201,6 @@ class LxcRuntime:
         """Raises:
         ProcessLookupError: it has ended.
         """
-        record.save(folder, running.record)
         with self._lock:
             self._running[folder.name] = running
         try:
@@ -364,6 +366,7 @@ class LxcRuntime:
         running = self._describe(*alive, halt_signal=old.halt_signal if old else None)
         running.filters_calls = _FILTERS_CALLS.search(_read_config(folder)) is not None
         try:
+            record.save(folder, running.record)
             self._track(folder, running)
         except ProcessLookupError:
             self._clean(folder.name, running)

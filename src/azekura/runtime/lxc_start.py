@@ -33,7 +33,8 @@ def start(spec: ContainerSpec, folder: Path, host: Host) -> tuple[Process, Proce
     if host.lxc_start is None:
         raise RuntimeFailed("Containers can't be run here: lxc-start is missing", hint="install the package lxc")
     policy = folder.parent / ".seccomp"
-    record.write_whole(policy, seccomp.POLICY)
+    if _read_start(policy) != seccomp.POLICY:
+        record.write_whole(policy, seccomp.POLICY)
     record.write_whole(folder / "config", render(spec, host, seccomp_policy=policy))
     record.erase(folder)
     for log in (spec.log, spec.console_log):

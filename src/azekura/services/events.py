@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from azekura.catalog import Catalog
+from azekura.services.ledger import Ledger
 
 log = logging.getLogger("azekura.events")
 
@@ -29,7 +30,7 @@ class Events:
     """Publishes events. Listeners are called in the publisher's thread and must return at once."""
 
     def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
+        self._ledger = Ledger(catalog)
         self._listeners: dict[int, Listener] = {}
         self._lock = threading.Lock()
         self._next = 0
@@ -48,15 +49,18 @@ class Events:
         return unsubscribe
 
     def publish(self, kind: str, metadata: Mapping[str, Any], *, keep: bool = True) -> None:
-        """Tell all listeners, and (``keep``) write it into the catalog for those that come later."""
+        """Tell all listeners, and (``keep``) have it written into the catalog for those that come later."""
         event = Event(kind, datetime.now(UTC), metadata)
         if keep:
-            with self._catalog.write(durable=False) as tx:
-                tx.events.append(event.type, event.timestamp, dict(event.metadata))
+            self._ledger.put(lambda tx: tx.events.append(event.type, event.timestamp, dict(event.metadata)))
         with self._lock:
             listeners = list(self._listeners.values())
         for listener in listeners:
             listener(event)
+
+    def close(self) -> None:
+        """Write what is still to be written. What is published later is told, but not kept."""
+        self._ledger.close()
 
     def lifecycle(self, action: str, source: str, context: Mapping[str, Any] | None = None) -> None:
         """Publish a lifecycle event in LXD's form, e.g. ``image-created`` of ``/1.0/images/…``."""

@@ -335,6 +335,7 @@ class Operations:
             if running.operation.kind is OperationClass.TASK:
                 running.done.wait(max(0.0, deadline - time.monotonic()))
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._events.close()
 
 
 def _without_secrets(operation: Operation) -> Operation:

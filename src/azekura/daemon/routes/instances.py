@@ -10,6 +10,7 @@ from azekura.daemon.call import Call, started, sync, url
 from azekura.daemon.callers import Access
 from azekura.daemon.filters import apply_filter
 from azekura.errors import InvalidRequest
+from azekura.model.operation import Operation
 from azekura.services.instances.changes import (
     patch_instance,
     put_instance,
@@ -54,23 +55,26 @@ async def create(call: Call) -> web.StreamResponse:
     lifecycle = call.server.lifecycle
     if request.start:
         lifecycle.expect_start()
-    request = await call.work(prepare, call.depot, request)
 
-    def work(running: Running) -> None:
-        create_instance(call.depot, request, running)
-        if request.start:
-            running.not_cancellable()
-            running.update({STAGE: "start"})
-            lifecycle.start(request.name)
+    def begin() -> Operation:
+        prepared = prepare(call.depot, request)
 
-    operation = call.depot.operations.start(
-        "Creating instance",
-        work,
-        resources=instance_resources(request.name),
-        metadata={STAGE: "create"} if request.start else {},
-        may_cancel=True,
-    )
-    return started(operation)
+        def work(running: Running) -> None:
+            create_instance(call.depot, prepared, running)
+            if prepared.start:
+                running.not_cancellable()
+                running.update({STAGE: "start"})
+                lifecycle.start(prepared.name)
+
+        return call.depot.operations.start(
+            "Creating instance",
+            work,
+            resources=instance_resources(prepared.name),
+            metadata={STAGE: "create"} if prepared.start else {},
+            may_cancel=True,
+        )
+
+    return started(await call.work(begin))
 
 
 async def _refuse_for_restricted(call: Call, name: str, raw: Any) -> None:
@@ -181,8 +185,12 @@ async def state(call: Call) -> web.StreamResponse:
 async def change_state(call: Call) -> web.StreamResponse:
     name = call.path("name")
     body = Body(await call.json(), "instance state")
-    await call.work(check_exists, call, name)
-    return started(_start_action(call, [name], body))
+
+    def begin() -> Operation:
+        check_exists(call, name)
+        return _start_action(call, [name], body)
+
+    return started(await call.work(begin))
 
 
 async def change_all_states(call: Call) -> web.StreamResponse:
@@ -198,7 +206,7 @@ async def change_all_states(call: Call) -> web.StreamResponse:
         for name in await call.work(names)
         if call.server.lifecycle.is_running(name) != (body.text("action") == "start")
     ]
-    return started(_start_action(call, wanted, body))
+    return started(await call.work(_start_action, call, wanted, body))
 
 
 _DESCRIPTIONS = {
@@ -210,7 +218,7 @@ _DESCRIPTIONS = {
 }
 
 
-def _start_action(call: Call, names: list[str], body: Body) -> Any:
+def _start_action(call: Call, names: list[str], body: Body) -> Operation:
     action = body.text("action")
     if action not in _DESCRIPTIONS:
         raise InvalidRequest(f"Unknown state action '{action[:40]}'")

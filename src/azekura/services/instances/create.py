@@ -47,11 +47,13 @@ def prepare(depot: Depot, request: InstanceRequest) -> InstanceRequest:
     """
     check_config(request.config, "Failed creating instance record: ")
     check_devices(request.devices)
-    with depot.catalog.read() as tx:
-        taken = {instance.name for instance in tx.instances.list()}
-        if request.profiles is not None:
-            load_profiles(tx, request.profiles)
-    name = request.name or fresh_name(taken.__contains__)
+    name = request.name
+    if not name or request.profiles is not None:
+        with depot.catalog.read() as tx:
+            if request.profiles is not None:
+                load_profiles(tx, request.profiles)
+            if not name:
+                name = fresh_name({instance.name for instance in tx.instances.list()}.__contains__)
     check_instance_name(name)
     source = request.source
     if isinstance(source, FromLocalImage):
