@@ -19,12 +19,34 @@ def rename(call: Invocation) -> None:
 
 def move(call: Invocation) -> None:
     remote, name = call.split(call.arguments[0])
-    target_remote, target = call.split(call.arguments[1])
+    target_remote, target = call.split(call.argument(1) or call.arguments[0])
     if remote != target_remote:
         raise Unsupported("Moving instances between servers isn't part of this client: publish the instance instead")
-    if any(call.options.given(flag.name) for flag in call.command.flags):
-        raise Unsupported("Only the name can be changed: move takes no options within a server")
+    pool = call.options.text("storage")
+    if any(call.options.given(flag.name) for flag in call.command.flags if flag.name not in _TO_A_POOL):
+        raise Unsupported("Only name and storage pool can be changed within a server")
+    if pool:
+        if not name:
+            raise InvalidRequest("You must specify a source instance name")
+        _to_pool(call, remote, name, target or name, pool)
+        return
+    if call.argument(1) == "":
+        raise InvalidRequest("You must specify a destination instance name")
     _rename(call.server(remote), name, target or name)
+
+
+_TO_A_POOL = ("storage", "instance-only")
+
+
+def _to_pool(call: Invocation, remote: str, name: str, target: str, pool: str) -> None:
+    order = {
+        "name": target,
+        "migration": True,
+        "pool": pool,
+        "instance_only": call.options.switch("instance-only"),
+        "container_only": call.options.switch("instance-only"),
+    }
+    call.server(remote).run("POST", path_of(name), order)
 
 
 def _rename(server: Server, name: str, target: str) -> None:
@@ -41,10 +63,10 @@ def _rename(server: Server, name: str, target: str) -> None:
 
 COMMANDS = {
     "move": Command(
-        "Give an instance or a snapshot another name",
+        "Give an instance or a snapshot another name, or an instance another storage pool",
         move,
         usage="[<remote>:]<instance>[/<snapshot>] [<remote>:][<instance>[/<snapshot>]]",
-        minimum=2,
+        minimum=1,
         maximum=2,
         flags=(
             Flag("config", "Setting key=value", short="c", kind=TEXTS),

@@ -21,6 +21,7 @@ from azekura.services.instances.copies import (
     snapshot_to_restore,
 )
 from azekura.services.instances.create import create_instance, prepare
+from azekura.services.instances.pool_moves import move_to_pool
 from azekura.services.instances.requests import instance_request
 from azekura.services.instances.restrictions import check_restricted
 from azekura.services.instances.view import instance_state, show_instance, show_instances
@@ -142,15 +143,29 @@ async def patch(call: Call) -> web.StreamResponse:
 async def rename(call: Call) -> web.StreamResponse:
     name = call.path("name")
     body = Body(await call.json(), "instance")
-    if body.flag("migration") and body.text("name") in ("", name):
+    pool = body.text("pool")
+    if body.flag("migration") and not pool and body.text("name") in ("", name):
         raise InvalidRequest("This server sends no instances to others: publish an image and copy that")
     new = body.text("name")
     await call.work(check_exists, call, name)
+    if pool:
+        return started(_move(call, name, new, pool, instance_only=body.flag("instance_only")))
 
     def work(_: Running) -> None:
         rename_instance(call.depot, call.server.lifecycle, name, new)
 
     return started(call.depot.operations.start("Renaming instance", work, resources=instance_resources(name)))
+
+
+def _move(call: Call, name: str, new: str, pool: str, *, instance_only: bool) -> Any:
+    """Move an instance to another pool and give it another name, where one is asked for."""
+
+    def work(_: Running) -> None:
+        move_to_pool(call.depot, call.server.lifecycle, name, pool, instance_only=instance_only)
+        if new not in ("", name):
+            rename_instance(call.depot, call.server.lifecycle, name, new)
+
+    return call.depot.operations.start("Migrating instance", work, resources=instance_resources(name))
 
 
 def check_exists(call: Call, name: str) -> None:

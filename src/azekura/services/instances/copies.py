@@ -20,6 +20,8 @@ from azekura.services.instances.network_cards import card_settings
 from azekura.services.instances.profiles import load_profiles
 from azekura.services.instances.records import add_record, remove_record
 from azekura.services.instances.requests import InstanceRequest
+from azekura.services.instances.volumes_across import copy_across
+from azekura.services.pools import root_pool
 from azekura.wire.instances import instance_to_json
 from azekura.wire.times import format_time
 
@@ -32,7 +34,7 @@ def copy_instance(depot: Depot, request: InstanceRequest, source: str, *, instan
     Raises:
         NotFound: no such source.
         AlreadyExists: the name is taken.
-        InvalidRequest: it would be on another pool.
+        InvalidRequest: it would have no root disk.
     """
     origin, _, snapshot = source.partition("/")
     with depot.catalog.read() as tx:
@@ -60,13 +62,16 @@ def copy_instance(depot: Depot, request: InstanceRequest, source: str, *, instan
     )
     with depot.catalog.read() as tx:
         expanded = expand_devices(load_profiles(tx, copy.profiles), copy.devices)
-    copy = replace(copy, config={**copy.config, **card_settings(expanded, copy.config)})
-    driver = depot.pools.of(copy)
+    pool = root_pool(expanded)
+    if not pool:
+        raise InvalidRequest("No root device could be found")
+    copy = on_pool(replace(copy, config={**copy.config, **card_settings(expanded, copy.config)}), pool, {})
+    origin_driver, driver = depot.pools.of(base), depot.pools.of(copy)
     with depot.instance_locks.hold(request.name):
         with depot.catalog.write() as tx:
             add_record(tx, copy, *files)
         try:
-            driver.copy_volume(source, copy.name)
+            copy_across(origin_driver, source, driver, copy.name)
             if not snapshot and not instance_only:
                 _copy_snapshots(depot, origin, copy)
         except BaseException:
@@ -82,11 +87,29 @@ def copy_instance(depot: Depot, request: InstanceRequest, source: str, *, instan
 def _copy_snapshots(depot: Depot, origin: str, copy: Instance) -> None:
     with depot.catalog.read() as tx:
         snapshots = tx.instances.list_snapshots(origin)
-    driver = depot.pools.of(copy)
     for one in snapshots:
-        driver.copy_volume(f"{origin}/{one.name}", f"{copy.name}/{one.name}")
-        with depot.catalog.write() as tx:
-            tx.instances.create_snapshot(replace(one, instance=replace(one.instance, name=copy.name)))
+        copy_one_snapshot(depot, origin, one, copy)
+
+
+def copy_one_snapshot(depot: Depot, origin: str, one: Snapshot, copy: Instance) -> None:
+    """Give ``copy`` a snapshot of ``origin``, of the same name.
+
+    Raises: as :func:`copy_instance`.
+    """
+    copy_across(depot.pools.of(one.instance), f"{origin}/{one.name}", depot.pools.of(copy), f"{copy.name}/{one.name}")
+    with depot.catalog.write() as tx:
+        roots = {key: device for key, device in copy.devices.items() if device.get("path") == "/"}
+        record = replace(on_pool(one.instance, copy.pool, roots), name=copy.name)
+        tx.instances.create_snapshot(replace(one, instance=record))
+
+
+def on_pool(instance: Instance, pool: str, roots: Mapping[str, Mapping[str, str]]) -> Instance:
+    """The record for a root file system that lies on ``pool``, with the root disk that says so (by its name). On
+    another pool it stands on no image's tree."""
+    if pool == instance.pool:
+        return instance
+    config = {key: one for key, one in instance.config.items() if key != BASE_BLOB}
+    return replace(instance, pool=pool, config=config, devices={**instance.devices, **roots})
 
 
 def get_snapshot(depot: Depot, name: str, snapshot: str) -> tuple[Instance, Snapshot]:

@@ -25,6 +25,7 @@ from azekura.services.instances.names import fresh_name
 from azekura.services.instances.network_cards import card_settings
 from azekura.services.instances.profiles import load_profiles
 from azekura.services.instances.records import add_record, remove_record
+from azekura.services.instances.refreshes import refresh_instance
 from azekura.services.instances.requests import (
     FromInstance,
     FromLocalImage,
@@ -87,7 +88,9 @@ def create_instance(depot: Depot, request: InstanceRequest, running: Running) ->
             return _from_image(depot, request, find_image(depot.catalog, reference), running)
         case FromRemoteImage() as remote:
             return _from_image(depot, request, _remote_image(depot, remote, running), running)
-        case FromInstance(source, instance_only):
+        case FromInstance(source, instance_only, refresh):
+            if refresh and (earlier := refresh_instance(depot, request.name, source, instance_only=instance_only)):
+                return earlier
             return copy_instance(depot, request, source, instance_only=instance_only)
         case FromNothing():
             instance = _record(depot, request, native(), {}, ("default",))

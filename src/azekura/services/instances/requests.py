@@ -31,10 +31,12 @@ class FromRemoteImage:
 
 @dataclass(frozen=True, slots=True)
 class FromInstance:
-    """``source`` is an instance or one of its snapshots, ``c1`` or ``c1/snap0``."""
+    """``source`` is an instance or one of its snapshots, ``c1`` or ``c1/snap0``. ``refresh``: where an instance of
+    the new name is there already, it is brought up to date."""
 
     source: str
     instance_only: bool
+    refresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,9 @@ def _source(body: Body) -> Source:
         case "copy":
             if not body.text("source"):
                 raise InvalidRequest("must specify a source instance")
-            return FromInstance(body.text("source"), body.flag("instance_only") or body.flag("container_only"))
+            return FromInstance(
+                body.text("source"), body.flag("instance_only") or body.flag("container_only"), body.flag("refresh")
+            )
         case "migration":
             raise Unsupported("This server takes no instances from other servers: publish an image and copy that")
         case other:
