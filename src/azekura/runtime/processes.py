@@ -6,7 +6,6 @@ and held by a pidfd.
 
 from __future__ import annotations
 
-import math
 import os
 import select
 import signal
@@ -81,7 +80,7 @@ def has_ended(pidfd: int, *, timeout: float | None = 0) -> bool:
     """Whether the process behind ``pidfd`` has ended, waiting up to ``timeout`` seconds (None: for ever) for it."""
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(None if timeout is None else max(0, math.ceil(timeout * 1000))))
+    return bool(poll.poll(None if timeout is None else max(0, int(timeout * 1000))))
 
 
 def send_signal(pidfd: int, number: int) -> bool:
