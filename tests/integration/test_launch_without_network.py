@@ -162,6 +162,25 @@ def test_a_lost_index_is_done_without(rest: Rest, daemon: Daemon, identity: Iden
     assert "using the cached one" in launched(rest, web.url, "b32", identity.pem)["warning"]
 
 
+def test_a_newer_image_is_left_to_auto_update(rest: Rest, identity: Identity) -> None:
+    with FaultServer(identity.server_context()) as web:
+        tree_of(35).publish(web)
+        launched(rest, web.url, "a35", identity.pem)
+        tree_of(35, 36).publish(web)
+        launched(rest, web.url, "b35", identity.pem)
+        used = {rest.get(f"instances/{name}").metadata["config"]["volatile.base_image"] for name in ("a35", "b35")}
+        assert len(used) == 1
+
+
+@pytest.fixture
+def without_auto_update(rest: Rest) -> Iterator[None]:
+    """Then it is for the launch to take in what is newer."""
+    assert rest.patch("/1.0", {"config": {"images.auto_update_interval": "0"}}).status == 200
+    yield
+    assert rest.patch("/1.0", {"config": {"images.auto_update_interval": ""}}).status == 200
+
+
+@pytest.mark.usefixtures("without_auto_update")
 def test_a_newer_image_that_does_not_come_is_done_without(rest: Rest, identity: Identity) -> None:
     with FaultServer(identity.server_context()) as web:
         tree_of(33).publish(web)

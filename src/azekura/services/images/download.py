@@ -41,8 +41,8 @@ def download_image(
 ) -> Image:
     """Bring an image here unless it is here already; several who want the same one share one download.
 
-    ``prefer_cached`` (launches): when the server can't be asked, an image that came from the same alias before is
-    used, with a warning.
+    ``prefer_cached`` (launches): an image that came from the same alias before is used though the server has a newer
+    one, as long as auto-update brings that soon; and, with a warning, when the server can't be asked.
 
     Raises:
         NotFound, RemoteError and its kin, InvalidRequest, NoSpace, Cancelled: one reason; nothing is left behind.
@@ -76,6 +76,8 @@ def download_image(
         if known is None:
             raise
         return _kept_instead(known, reference, exc, running)
+    if known is not None and remote.fingerprint != known.fingerprint and _is_kept_fresh(depot, known):
+        return known
     if known is not None and not troubles:
         server = server_for(depot, reference, warn, FETCHING)  # it answers: a newer image is worth some patience
     try:
@@ -158,6 +160,10 @@ def _cached(depot: Depot, source: ImageSource) -> Image | None:
             with suppress(NotFound, Ambiguous):
                 return tx.images.resolve(source.alias)
         return found
+
+
+def _is_kept_fresh(depot: Depot, image: Image) -> bool:
+    return image.auto_update and Settings(depot.catalog).number("images.auto_update_interval") > 0
 
 
 def _fetch(depot: Depot, server: ImageServer, remote: RemoteImage, wishes: ImageWishes, running: Running) -> Image:
