@@ -72,12 +72,12 @@ def started(bench: Bench) -> Bench:
     return bench
 
 
-def test_expected_start_may_come_or_not(bench: Bench) -> None:
+def test_what_was_made_ready_for_may_come_or_not(bench: Bench) -> None:
     for _ in range(3):
-        bench.runtime.expect_start()
+        bench.runtime.get_ready()
     bench.runtime.start(bench.spec)
     assert bench.runtime.is_running(bench.name)
-    bench.runtime.expect_start()
+    bench.runtime.get_ready()
 
 
 def test_unknown_container_is_simply_not_running(bench: Bench) -> None:

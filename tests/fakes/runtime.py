@@ -151,7 +151,7 @@ class FakeRuntime:
         if self.missing:
             raise RuntimeFailed(self.missing)
 
-    def expect_start(self) -> None:
+    def get_ready(self) -> None:
         pass
 
     def start(self, spec: ContainerSpec) -> None:

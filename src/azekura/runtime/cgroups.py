@@ -108,8 +108,9 @@ def announce_moves(hierarchies: Hierarchies) -> None:
 
     The first move in a while must wait until every processor knows that moves are coming (an RCU grace period of the
     kernel's ``cgroup_threadgroup_rwsem``); those of the next ten milliseconds and more need not. ``lxc-start`` makes
-    some thirty, right at its beginning. Asked for early, the wait is over by then. The move asked for here is this
-    process's into the group that it is in: nothing changes, and a kernel that refuses it has waited all the same.
+    some thirty, right at its beginning, and a command that enters a container one for each of its groups. Asked for
+    early, the wait is over by then. The move asked for here is this process's into the group that it is in: nothing
+    changes, and a kernel that refuses it has waited all the same.
     """
     try:
         lines = Path("/proc/self/cgroup").read_text(errors="replace").splitlines()

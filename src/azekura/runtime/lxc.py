@@ -117,7 +117,7 @@ class LxcRuntime:
 
     # -- start
 
-    def expect_start(self) -> None:
+    def get_ready(self) -> None:
         with self._lock, contextlib.suppress(RuntimeError):  # closed meanwhile
             if self._prepared is None or self._prepared.done():
                 self._prepared = self._preparations.submit(announce_moves, self._host.hierarchies)

@@ -207,8 +207,8 @@ class Runtime(Protocol):
     def check(self) -> None:
         """Raises RuntimeFailed, saying what is missing, when no container can be run here."""
 
-    def expect_start(self) -> None:
-        """Something will be started in a few milliseconds: get ready for it in the background. Never waits or fails."""
+    def get_ready(self) -> None:
+        """A container will be started or entered in a few milliseconds: get ready in the background. Never fails."""
 
     def start(self, spec: ContainerSpec) -> None:
         """Start it; returns when its init has been executed and lives.

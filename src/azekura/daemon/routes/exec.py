@@ -50,6 +50,7 @@ async def execute(call: Call) -> web.StreamResponse:
     body = Body(await call.json(), "exec request")
 
     lifecycle = call.server.lifecycle
+    lifecycle.get_ready()
 
     def prepare() -> ExecRequest:
         with call.depot.catalog.read() as tx:

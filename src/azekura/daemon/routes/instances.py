@@ -55,7 +55,7 @@ async def create(call: Call) -> web.StreamResponse:
         check_restricted(request.config, request.devices)
     lifecycle = call.server.lifecycle
     if request.start:
-        lifecycle.expect_start()
+        lifecycle.get_ready()
 
     def begin() -> Operation:
         prepared = prepare(call.depot, request)

@@ -73,10 +73,10 @@ class Lifecycle:
 
     # -- start
 
-    def expect_start(self) -> None:
-        """Something will be started in a few milliseconds. Where no containers run, the start will say so."""
+    def get_ready(self) -> None:
+        """A container will be started or entered in a few milliseconds: what the kernel needs for that begins now."""
         if self._depot.host is not None:
-            self._depot.host.expect_start()
+            self._depot.host.get_ready()
 
     def start(self, name: str) -> None:
         """Start a stopped container.
@@ -87,7 +87,7 @@ class Lifecycle:
             RuntimeFailed: liblxc or the container's init failed, with the end of its log.
         """
         runtime = self._depot.runtime()
-        runtime.expect_start()
+        runtime.get_ready()
         with self._depot.instance_locks.hold(name):
             if runtime.is_running(name):
                 raise InvalidRequest("The instance is already running")
