@@ -126,7 +126,7 @@ def test_one_operation_creates_and_starts(api: Rest) -> None:
 
 def test_an_instance_whose_first_start_fails_is_there_and_can_be_mended(api: Rest) -> None:
     order = {"name": "c6", "source": {"type": "image", "alias": "busybox"}, "start": True}
-    ended = api.finished(api.post("instances", {**order, "config": {"raw.lxc": "lxc.nosuch = 1"}}))
+    ended = api.finished(api.post("instances", {**order, "config": {"raw.lxc": "lxc.hook.pre-start = /bin/false"}}))
     assert (ended["status"], ended["metadata"]) == ("Failure", {"stage": "start"})
     assert ended["err"].startswith("The container couldn't be started: ")
     assert api.get("instances/c6/state").metadata["status"] == "Stopped"
@@ -632,3 +632,55 @@ def test_cloud_init_is_told_by_a_new_id_to_run_again(stopped: str, api: Rest) ->
     assert id_now() == first
     api.patch(f"instances/{stopped}", {"config": {"cloud-init.user-data": "#cloud-config"}})
     assert id_now() != first
+
+
+def test_snapshots_are_named_and_end_as_the_instance_says(stopped: str, api: Rest) -> None:
+    api.patch(f"instances/{stopped}", {"config": {"snapshots.pattern": "day-%d", "snapshots.expiry": "1d"}})
+    api.done(api.post(f"instances/{stopped}/snapshots", {}))
+    api.done(api.post(f"instances/{stopped}/snapshots", {"expires_at": "0001-01-01T00:00:00Z"}))
+    first, second = api.get(f"instances/{stopped}/snapshots?recursion=1").metadata
+    assert (first["name"], second["name"]) == ("day-0", "day-1")
+    assert first["expires_at"] > first["created_at"]
+    assert second["expires_at"] == "0001-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize("lines", ["a", "lxc.notaconfigkey=invalid", "lxc.uts.name = x\nnonsense"])
+def test_lines_that_liblxc_does_not_take_are_refused_when_they_are_set(stopped: str, api: Rest, lines: str) -> None:
+    refused = api.patch(f"instances/{stopped}", {"config": {"raw.lxc": lines}})
+    assert refused.status == 400
+    assert "raw.lxc" in refused.error
+    assert (
+        api.put("profiles/default", {**api.get("profiles/default").metadata, "config": {"raw.lxc": lines}}).status
+        == 400
+    )
+    assert api.patch(f"instances/{stopped}", {"config": {"raw.lxc": "lxc.hook.clone=/bin/true"}}).status == 200
+
+
+def test_a_second_root_disk_is_refused(stopped: str, api: Rest) -> None:
+    another = {"type": "disk", "path": "/", "pool": "default"}
+    refused = api.patch(f"instances/{stopped}", {"devices": {"other": another}})
+    assert (refused.status, "More than one root disk" in refused.error) == (400, True)
+
+
+def test_the_same_link_may_be_written_twice_and_another_may_not(running: str, api: Rest) -> None:
+    def link(target: bytes) -> int:
+        path = f"instances/{running}/files?path=/tmp/twice"
+        return api.send("POST", path, raw=target, headers={"X-LXD-type": "symlink"}).status
+
+    assert (link(b"here"), link(b"here")) == (200, 200)
+    assert link(b"there") >= 400
+
+
+def test_a_socket_and_a_node_can_be_shown_below_a_folder_that_is_closed(running: str, api: Rest, host: Daemon) -> None:
+    headers = {"X-LXD-type": "directory", "X-LXD-mode": "0000"}
+    assert api.send("POST", f"instances/{running}/files?path=/closed", raw=b"", headers=headers).status == 200
+    devices = {
+        "socket": {"type": "disk", "source": str(host.folder / "unix.socket"), "path": "/closed/lxd.sock"},
+        "zero": {"type": "disk", "source": "/dev/zero", "path": "/closed/zero"},
+    }
+    assert api.patch(f"instances/{running}", {"devices": devices}).status == 200
+    assert run(api, running, "test", "-S", "/closed/lxd.sock")[0] == 0
+    assert run(api, running, "test", "-c", "/closed/zero")[0] == 0
+    record = api.get(f"instances/{running}").metadata
+    record["devices"] = {}
+    api.done(api.put(f"instances/{running}", record))

@@ -215,6 +215,11 @@ class FakeRuntime:
     def set_limits(self, name: str, limits: Limits) -> None:
         self._require(name)
 
+    def check_raw(self, lines: str) -> None:
+        for line in lines.splitlines():
+            if line.strip() and "=" not in line:
+                raise InvalidRequest(f"Invalid raw.lxc line: {line.strip()}")
+
     def attach_mount(self, name: str, mount: BindMount) -> None:
         container = self._require(name)
         if not mount.source.exists():

@@ -14,6 +14,7 @@ from azekura.model.image import NEVER
 from azekura.services.images.expiry import expire_images
 from azekura.services.images.refresh import auto_update
 from azekura.services.instances.copies import delete_snapshot
+from azekura.services.instances.snapshot_taking import take_scheduled
 from azekura.services.operations import Running
 
 log = logging.getLogger("azekura.background")
@@ -28,6 +29,7 @@ class Schedule:
     def __init__(self) -> None:
         self._updated: datetime | None = None
         self._expired: datetime | None = None
+        self._minute: datetime | None = None
 
     def update_due(self, now: datetime, interval_hours: int) -> bool:
         """At the start and then every ``interval_hours``; 0 or less: never."""
@@ -38,6 +40,12 @@ class Schedule:
     def expiry_due(self, now: datetime) -> bool:
         """At the start, then daily, and when a setting it depends on changed."""
         return self._expired is None or now - self._expired >= EXPIRE_EVERY
+
+    def new_minute(self, now: datetime) -> bool:
+        """Once in every minute of the clock, but not in the one in which the daemon began."""
+        minute = now.replace(second=0, microsecond=0)
+        before, self._minute = self._minute, minute
+        return before is not None and minute != before
 
     def updated(self, now: datetime) -> None:
         self._updated = now
@@ -89,6 +97,8 @@ class Background:
         now = depot.clock()
         await self._guarded(depot.operations.forget_old)
         await self._guarded(self._end_snapshots)
+        if self._schedule.new_minute(now):
+            await self._guarded(self._take_snapshots)
         if self._schedule.expiry_due(now):
             self._schedule.expired(now)
             await self._guarded(lambda: expire_images(depot))
@@ -109,6 +119,11 @@ class Background:
 
         operation = depot.operations.start("Updating images", work, may_cancel=True)
         depot.operations.wait(operation.id)
+
+    def _take_snapshots(self) -> None:
+        now = self._server.depot.clock().astimezone()
+        for reason in take_scheduled(self._server.depot, self._server.lifecycle, now):
+            log.warning("a scheduled snapshot was not taken: %s", reason)
 
     def _end_snapshots(self) -> None:
         depot = self._server.depot

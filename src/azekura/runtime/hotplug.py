@@ -25,6 +25,7 @@ _MS_PRIVATE = 1 << 18
 _CLONE_FS, _CLONE_NEWNS = 0x200, 0x20000
 _MNT_DETACH, _UMOUNT_NOFOLLOW = 0x2, 0x8
 _AT_FDCWD = -100
+_CAPABILITY_VERSION_3 = 0x20080522
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -57,6 +58,7 @@ def attach_mount(pid: int, pidfd: int, root_uid: int, mount: BindMount) -> None:
         def show() -> None:
             _libc.setfsuid(root_uid)
             _libc.setfsgid(root_uid)
+            _raise_capabilities()  # the container's root passes where the modes would not let it, too
             _make_point(target, folder=folder)
             _libc.setfsuid(0)
             _libc.setfsgid(0)
@@ -120,6 +122,15 @@ def _clone(mount: BindMount, pid: int) -> int:
         if namespace >= 0:
             os.close(namespace)
     return tree
+
+
+def _raise_capabilities() -> None:
+    """Have again in this thread what a change of the file system's user took: what is permitted becomes effective."""
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    sets = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable of the lower 32, then of the others
+    _checked(_libc.capget(header, sets))
+    sets[0], sets[3] = sets[1], sets[4]
+    _checked(_libc.capset(header, sets))
 
 
 def _make_point(target: str, *, folder: bool) -> None:

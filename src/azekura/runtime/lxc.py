@@ -289,6 +289,10 @@ class LxcRuntime:
         wanted = settings(limits, self._host.hierarchies, name=name)
         apply(lifted(limits, self._host.hierarchies) + wanted, running.groups)
 
+    def check_raw(self, lines: str) -> None:
+        if lines and self._host.lxc_start is not None:
+            lxc_start.check_lines(lines, self._host.lxc_start.with_name("lxc-info"))
+
     # -- devices that come and go
 
     def attach_mount(self, name: str, mount: BindMount) -> None:

@@ -7,9 +7,10 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 from pathlib import Path
 
-from azekura.errors import RuntimeFailed
+from azekura.errors import InvalidRequest, RuntimeFailed
 from azekura.runtime import record, seccomp
 from azekura.runtime.config import render
 from azekura.runtime.host import Host
@@ -56,6 +57,42 @@ def ended_at_once(spec: ContainerSpec) -> str:
     if said:
         sentence += f"; the console's last line is: {said[-1].strip()}"
     return sentence
+
+
+def check_lines(lines: str, lxc_info: Path) -> None:
+    """Have liblxc read ``lines`` of configuration, by the program that does nothing else with them.
+
+    Raises:
+        InvalidRequest: it doesn't take them, with its reason.
+    """
+    for line in lines.splitlines():
+        if line.strip() and not line.lstrip().startswith("#") and "=" not in line:
+            raise InvalidRequest(f"Invalid raw.lxc line: {line.strip()[:80]}")
+    if "\0" in lines or not lxc_info.exists():
+        return
+    with tempfile.TemporaryDirectory(prefix="azekura-raw-") as folder:
+        place = Path(folder, "check")
+        place.mkdir()
+        (place / "config").write_text(f"{lines}\n")
+        command = [
+            str(lxc_info),
+            "-P",
+            folder,
+            "-n",
+            "check",
+            "-c",
+            "lxc.uts.name",
+            "-o",
+            str(place / "log"),
+            "-l",
+            "ERROR",
+        ]
+        done = subprocess.run(
+            command, env={"LANG": "C.UTF-8"}, capture_output=True, check=False, stdin=subprocess.DEVNULL, cwd="/"
+        )
+    if done.returncode != 0:
+        said = first_error(place / "log", done.stderr.decode(errors="replace"))
+        raise InvalidRequest(f"Invalid raw.lxc: {said or 'liblxc does not take it'}")
 
 
 def _search_path(run_dir: Path, host: Host, raw_lxc: str) -> str:

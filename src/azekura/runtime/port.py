@@ -242,6 +242,9 @@ class Runtime(Protocol):
     def set_limits(self, name: str, limits: Limits) -> None:
         """Change the limits of a running container. Raises RuntimeFailed when the kernel refuses one."""
 
+    def check_raw(self, lines: str) -> None:
+        """Raises InvalidRequest, with liblxc's reason, for ``raw_lxc`` that it wouldn't start a container with."""
+
     def attach_mount(self, name: str, mount: BindMount) -> None:
         """Show something of the host in a running container. Raises InvalidRequest for what can't be shown,
         RuntimeFailed when the kernel refuses it or nothing is running."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from azekura.blobs.folder import FolderBlobs
 from azekura.catalog import open_catalog
 from azekura.errors import AzekuraError, NotFound, RuntimeFailed
-from azekura.model.instance import Profile
+from azekura.model.instance import Profile, expand_config
 from azekura.runtime.lxc import LxcRuntime
 from azekura.runtime.port import Runtime
 from azekura.services.depot import Depot
@@ -97,11 +97,13 @@ def recover_instances(depot: Depot, lifecycle: Lifecycle) -> list[str]:
     wanted: list[tuple[int, str]] = []
     with depot.catalog.read() as tx:
         instances = tx.instances.list()
+        profiles = {one.name: one for one in tx.profiles.list()}
     for instance in instances:
         if instance.name in alive:
             lifecycle.enforce_limits(instance.name)
             continue
-        autostart = instance.config.get("boot.autostart", "")
+        config = expand_config([profiles[one] for one in instance.profiles if one in profiles], instance.config)
+        autostart = config.get("boot.autostart", "")
         ran = instance.config.get("volatile.last_state.power") == "RUNNING"
         driver = depot.pools.of(instance)
         if driver.is_mounted(instance.name):
@@ -109,7 +111,7 @@ def recover_instances(depot: Depot, lifecycle: Lifecycle) -> list[str]:
         if instance.ephemeral and ran:
             lifecycle.delete(instance.name)
         elif fresh_boot and (truth(autostart) if autostart else ran):
-            wanted.append((-int(instance.config.get("boot.autostart.priority", "0") or 0), instance.name))
+            wanted.append((-int(config.get("boot.autostart.priority", "0") or 0), instance.name))
         elif ran:
             update_record(depot, instance.name, {"volatile.last_state.power": "STOPPED"})
     return [name for _, name in sorted(wanted)]

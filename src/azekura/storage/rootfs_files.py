@@ -184,11 +184,13 @@ class RootfsFiles:
                     raise AlreadyExists("file", path) from error
 
     def symlink(self, path: str, target: str, *, uid: int = 0, gid: int = 0) -> None:
-        """Make a symbolic link. Raises AlreadyExists."""
+        """Make a symbolic link; one that leads to the same place already is left alone. Raises AlreadyExists."""
         with self._explained("make", path), self._parent(path, make_folders=False) as (folder, name):
             try:
                 os.symlink(target, name, dir_fd=folder)
             except FileExistsError as error:
+                if _link_target(folder, name) == target:
+                    return
                 raise AlreadyExists("file", path) from error
             os.chown(name, self._outer(uid), self._outer(gid), dir_fd=folder, follow_symlinks=False)
 
@@ -343,3 +345,10 @@ def _reopen(entry: int, flags: int, path: str) -> int:
 
 def _kind(status: os.stat_result) -> str:
     return _KINDS.get(stat.S_IFMT(status.st_mode), "file")
+
+
+def _link_target(folder: int, name: str) -> str | None:
+    try:
+        return os.readlink(name, dir_fd=folder)
+    except OSError:  # no link
+        return None

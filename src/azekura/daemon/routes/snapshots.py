@@ -9,15 +9,14 @@ from aiohttp import web
 from azekura.daemon.call import Call, started, sync, url
 from azekura.daemon.routes.instances import check_exists, instance_resources
 from azekura.errors import InvalidRequest
-from azekura.model.instance import InstanceStatus
 from azekura.services.instances.copies import (
-    create_snapshot,
     delete_snapshot,
     get_snapshot,
     rename_snapshot,
     snapshot_to_json,
 )
 from azekura.services.instances.profiles import load_profiles
+from azekura.services.instances.snapshot_taking import take_snapshot
 from azekura.services.operations import Running
 from azekura.wire.fields import Body
 from azekura.wire.times import parse_time
@@ -43,19 +42,12 @@ async def add_snapshot(call: Call) -> web.StreamResponse:
     body = Body(await call.json(), "snapshot")
     if body.flag("stateful"):
         raise InvalidRequest("Stateful snapshots are not offered by this server")
-    expires = parse_time(body.text("expires_at"))
+    expires = parse_time(body.text("expires_at")) if body.has("expires_at") else None
     lifecycle = call.server.lifecycle
     await call.work(check_exists, call, name)
 
     def work(_: Running) -> None:
-        freeze = lifecycle.status(name) is InstanceStatus.RUNNING
-        if freeze:
-            lifecycle.freeze(name)  # a file system that stands still for the copy
-        try:
-            create_snapshot(call.depot, name, body.text("name"), expires_at=expires)
-        finally:
-            if freeze:
-                lifecycle.unfreeze(name)
+        take_snapshot(call.depot, lifecycle, name, body.text("name"), expires)
 
     return started(call.depot.operations.start("Snapshotting instance", work, resources=instance_resources(name)))
 

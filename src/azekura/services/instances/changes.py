@@ -45,9 +45,11 @@ def _change(
                 devices=without_empty(changed.devices),
             )
             check_config(changed.config)
-            check_devices(changed.devices)
+            if changed.config.get("raw.lxc", "") != instance.config.get("raw.lxc", "") and depot.host is not None:
+                depot.host.check_raw(changed.config.get("raw.lxc", ""))
             profiles = load_profiles(tx, changed.profiles)
             devices = expand_devices(profiles, changed.devices)
+            check_devices(devices)
             pool = root_pool(devices)
             if pool != instance.pool:
                 raise InvalidRequest(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 from azekura.errors import InvalidRequest
 from azekura.runtime.port import BindMount, Limits
 from azekura.services.instances.network_cards import nic_fault
+from azekura.services.instances.snapshot_plans import check_schedule, expiry, snapshot_name
 from azekura.services.settings import truth
 from azekura.services.sizes import parse_size
 
@@ -53,6 +55,20 @@ def _one_of(*words: str) -> Callable[[str], None]:
     return check
 
 
+def _expiry(value: str) -> None:
+    try:
+        expiry(value, datetime(2000, 1, 1, tzinfo=UTC))
+    except InvalidRequest as exc:
+        raise ValueError(exc.message) from exc
+
+
+def _pattern(value: str) -> None:
+    try:
+        snapshot_name(value, datetime(2000, 1, 1, tzinfo=UTC), ())
+    except InvalidRequest as exc:
+        raise ValueError(exc.message) from exc
+
+
 def _processes(value: str) -> None:
     if not re.fullmatch(r"[1-9]\d{0,9}", value, re.ASCII):
         raise ValueError(f"Invalid number of processes: {value[:40]}")
@@ -88,6 +104,10 @@ KEYS: dict[str, Callable[[str], None]] = {
     "security.protection.delete": _boolean,
     "security.protection.shift": _boolean,
     "security.syscalls.deny_default": _boolean,
+    "snapshots.expiry": _expiry,
+    "snapshots.pattern": _pattern,
+    "snapshots.schedule": check_schedule,
+    "snapshots.schedule.stopped": _boolean,
     "cloud-init.network-config": _text,
     "cloud-init.user-data": _text,
     "cloud-init.vendor-data": _text,
@@ -151,6 +171,9 @@ def check_devices(devices: Mapping[str, Mapping[str, str]], where: str = "Invali
     """Raises:
     InvalidRequest: a device this server doesn't offer, or one without what it needs; begins with ``where``.
     """
+    roots = [name for name, device in devices.items() if device.get("type") == "disk" and device.get("path") == "/"]
+    if len(roots) > 1:
+        raise InvalidRequest(f"{where}More than one root disk: {', '.join(sorted(roots))}"[:400])
     for name, device in devices.items():
         fault = _device_fault(device)
         if fault:

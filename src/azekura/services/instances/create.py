@@ -48,6 +48,8 @@ def prepare(depot: Depot, request: InstanceRequest) -> InstanceRequest:
     """
     check_config(request.config, "Failed creating instance record: ")
     check_devices(request.devices)
+    if depot.host is not None and request.config.get("raw.lxc"):
+        depot.host.check_raw(request.config["raw.lxc"])
     name = request.name
     if not name or request.profiles is not None:
         with depot.catalog.read() as tx:

@@ -26,6 +26,8 @@ def replace_profile(depot: Depot, lifecycle: Lifecycle, profile: Profile) -> Non
         HostError: it is changed, but a running container couldn't follow.
     """
     profile = checked_profile(profile)
+    if depot.host is not None:
+        depot.host.check_raw(profile.config.get("raw.lxc", ""))
     with depot.catalog.write() as tx:
         tx.profiles.get(profile.name)
         users = [instance for instance in tx.instances.list() if profile.name in instance.profiles]
