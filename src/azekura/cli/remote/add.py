@@ -132,7 +132,7 @@ def _add(call: Invocation, name: str, url: str, *, password: str, has_password: 
         if public:
             server.info  # noqa: B018 - asks the server
         else:
-            _become_trusted(name, server, password, has_password=has_password)
+            become_trusted(name, server, password, has_password=has_password)
             if options.text("project"):
                 server.get(f"projects/{options.text('project')}")
     except BaseException:
@@ -193,7 +193,12 @@ def _keep_certificate(folder: str, name: str, pem: str) -> None:
         raise HostError(f"Could not create server cert dir: {exc.strerror or exc}") from exc
 
 
-def _become_trusted(name: str, server: Server, password: str, *, has_password: bool) -> None:
+def become_trusted(name: str, server: Server, password: str, *, has_password: bool) -> None:
+    """Have the server trust our certificate by ``password`` (or token), asked for unless there is one.
+
+    Raises:
+        Forbidden: it doesn't.
+    """
     if server.info.get("auth") == "trusted":
         return
     if not has_password:
@@ -204,7 +209,10 @@ def _become_trusted(name: str, server: Server, password: str, *, has_password: b
         else:
             password = _ask(f"Admin password (or token) for {name}: ").rstrip("\n")
             print()
-    server.post("certificates", {"password": password, "type": "client"})
+    asked: Record = {"password": password, "type": "client"}
+    if decode_token(password):
+        asked["trust_token"] = password  # where Incus and LXD since 5.21 look for it; LXD 5.0 reads "password" only
+    server.post("certificates", asked)
     if server.get("/1.0").get("auth") != "trusted":
         raise Forbidden("Server doesn't trust us after authentication")
     print(f"Client certificate now trusted by server: {name}")
