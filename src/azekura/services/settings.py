@@ -8,11 +8,13 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from azekura.catalog import Catalog
 from azekura.errors import AzekuraError, InvalidRequest
 from azekura.formats.compression import parse_algorithm
 from azekura.model.architecture import canonical
+from azekura.model.lifespan import end_of
 from azekura.remotes.urls import split_userinfo
 from azekura.services.source_checks import (
     check_certificates,
@@ -52,6 +54,13 @@ def _span(value: str) -> None:
     _integer(value)
     if abs(int(value)) > LONGEST_SPAN:
         raise ValueError(f"at most {LONGEST_SPAN}")
+
+
+def _lifespan(value: str) -> None:
+    try:
+        end_of(value, datetime(2000, 1, 1, tzinfo=UTC))
+    except InvalidRequest as exc:
+        raise ValueError(exc.message) from exc
 
 
 def _bytes(value: str) -> None:
@@ -96,6 +105,7 @@ SETTINGS = {
         Setting("core.proxy_http", "", "Proxy for plain HTTP downloads; empty: the environment's", check_proxy),
         Setting("core.proxy_https", "", "Proxy for HTTPS downloads; empty: the environment's", check_proxy),
         Setting("core.proxy_ignore_hosts", "", "Hosts reached without the proxy, comma-separated", _any),
+        Setting("core.remote_token_expiry", "1d", "How long a join token is good, as 2H or 1w 3d", _lifespan),
         Setting("core.server_name", "", "What this server calls itself; empty: the host's name", _any),
         Setting("core.shutdown_timeout", "5", "Minutes that containers have to stop at shutdown", _span),
         Setting("images.auto_update_cached", "true", "Keep downloaded images fresh", _boolean),

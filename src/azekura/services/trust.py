@@ -11,17 +11,17 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from azekura.errors import AlreadyExists, AzekuraError, Forbidden, InvalidRequest, TooLarge
+from azekura.model.lifespan import end_of
 from azekura.model.trust import Token, TrustedCertificate
 from azekura.services.depot import Depot
-from azekura.services.settings import password_matches
+from azekura.services.settings import Settings, password_matches
 
-JOIN_TOKEN_LIFE = timedelta(hours=24)
 MAX_PEM = 64 * 1024
 _TRIES = 5  # wrong passwords in a row from one address before it has to wait
 _PENALTY = 60.0  # seconds
@@ -146,7 +146,8 @@ class Trust:
     def issue_join_token(self, name: str, *, restricted: bool, projects: Sequence[str]) -> tuple[Token, str]:
         """A token that adds one certificate. Returns the record, and the secret that is never kept."""
         secret = secrets.token_hex(32)
-        token = self._new_token("join", name, secret, expires_at=self._depot.clock() + JOIN_TOKEN_LIFE)
+        ends = end_of(Settings(self._depot.catalog).get("core.remote_token_expiry"), self._depot.clock())
+        token = self._new_token("join", name, secret, expires_at=ends)
         token = replace(token, restricted=restricted, scope=",".join(projects))
         with self._depot.catalog.write() as tx:
             tx.tokens.add(token)

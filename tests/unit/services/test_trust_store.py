@@ -103,6 +103,12 @@ def test_a_join_token_is_taken_once(trust: Trust) -> None:
     assert trust.take_join_token(secret) is None
 
 
+def test_a_join_token_ends_when_the_setting_says(depot: Depot, trust: Trust) -> None:
+    Settings(depot.catalog).change({"core.remote_token_expiry": "1w 2H"}, replace=False)
+    token, _ = trust.issue_join_token("laptop", restricted=False, projects=())
+    assert token.expires_at == token.created_at + timedelta(days=7, hours=2)
+
+
 def test_a_join_token_in_lxds_form_is_taken(trust: Trust) -> None:
     _, secret = trust.issue_join_token("laptop", restricted=False, projects=())
     text = encode_join_token("laptop", secret, "f" * 64, ["10.0.0.1:8443"], "2030-01-02T00:00:00Z")
