@@ -660,6 +660,9 @@ def test_a_second_root_disk_is_refused(stopped: str, api: Rest) -> None:
     another = {"type": "disk", "path": "/", "pool": "default"}
     refused = api.patch(f"instances/{stopped}", {"devices": {"other": another}})
     assert (refused.status, "More than one root disk" in refused.error) == (400, True)
+    profile = api.get("profiles/default").metadata
+    refused = api.put("profiles/default", {**profile, "devices": {**profile["devices"], "other": another}})
+    assert (refused.status, "More than one root disk" in refused.error) == (400, True)
 
 
 def test_the_same_link_may_be_written_twice_and_another_may_not(running: str, api: Rest) -> None:

@@ -10,7 +10,7 @@ INTRODUCTION = """# Commands
 
 `lxc` has LXD's commands with LXD's words and exit codes, and some of its own, marked with a star below. `[<remote>:]`
 in front of a name chooses another server than the default one. Errors go to standard error as one sentence, with exit
-code 1. `lxd` is the daemon: `lxd --help` lists `init`, `waitready`, `shutdown` and `check`.
+code 1. `lxd` is the daemon: `lxd --help` lists `init`, `waitready`, `activateifneeded`, `shutdown` and `check`.
 
 Every command takes these flags too:
 

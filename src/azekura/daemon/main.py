@@ -47,6 +47,8 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--repair", action="store_true", help="record lost images again, move strays aside")
     check.add_argument("--quick", action="store_true", help="don't read the files, compare sizes only")
     check.add_argument("--format", choices=("text", "json"), default="text")
+    activate = commands.add_parser("activateifneeded", help="wake the daemon up if it has something to do")
+    activate.add_argument("-d", "--debug", action="store_true", default=argparse.SUPPRESS, help="say why")
     commands.add_parser("version", help="print the version")
     return parser
 
@@ -79,6 +81,12 @@ def _run(options: argparse.Namespace) -> int:
         case "version":
             print(LXD_VERSION)
             return 0
+        case "activateifneeded":
+            from azekura.daemon.activation import run
+
+            logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+            logging.getLogger("azekura").setLevel(logging.DEBUG if options.debug else logging.WARNING)
+            return run(folder)
         case "waitready":
             return _waitready(folder, options.timeout)
         case "shutdown":

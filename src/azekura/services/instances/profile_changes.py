@@ -8,6 +8,7 @@ from azekura.catalog import Transaction
 from azekura.errors import AzekuraError, HostError, InvalidRequest
 from azekura.model.instance import Instance, Profile, expand_config, expand_devices
 from azekura.services.depot import Depot
+from azekura.services.instances.config_keys import check_devices
 from azekura.services.instances.lifecycle import Lifecycle, update_record
 from azekura.services.instances.live import apply_devices, apply_limits, new_host_names
 from azekura.services.instances.network_cards import card_settings
@@ -33,6 +34,7 @@ def replace_profile(depot: Depot, lifecycle: Lifecycle, profile: Profile) -> Non
         users = [instance for instance in tx.instances.list() if profile.name in instance.profiles]
         changes = [(instance, *_sides(tx, instance, profile)) for instance in users]
         for instance, _, (_, devices) in changes:
+            check_devices(devices, f"Instance {instance.name}: ")
             if root_pool(devices) != instance.pool:
                 raise InvalidRequest("At least one instance relies on this profile's root disk device")
         tx.profiles.replace(profile)
