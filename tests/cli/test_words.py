@@ -358,3 +358,48 @@ def test_closed_pipe_ends_quietly(tmp_path: Path) -> None:
         done = subprocess.run(program, shell=True, env=environment, capture_output=True, text=True, timeout=30)
     assert "Traceback" not in done.stderr
     assert "BrokenPipe" not in done.stderr
+
+
+def test_pushing_the_folder_one_stands_in_sends_what_is_in_it(
+    lxc: Lxc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "source" / "below").mkdir(parents=True)
+    (tmp_path / "source" / "file").write_text("x")
+    monkeypatch.chdir(tmp_path / "source")
+    made: list[str] = []
+
+    def handler(request: Request) -> None:
+        if request.method == "POST":
+            made.append(request.query.partition("path=")[2].partition("&")[0])
+            request.sync({})
+        else:
+            request.refuse(404, "not found")
+
+    assert lxc(handler, "file", "push", "-r", "./", "c1/tmp/to")[0] == 0
+    assert [path.replace("%2F", "/") for path in made] == ["/tmp/to", "/tmp/to/below", "/tmp/to/file"]
+
+
+def test_missing_folders_get_the_servers_mode_and_the_files_owner(lxc: Lxc, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    made: list[tuple[str, str | None, str | None]] = []
+
+    def handler(request: Request) -> None:
+        if request.method == "POST" and request.headers.get("x-lxd-type") == "directory":
+            headers = request.headers
+            made.append(
+                (
+                    request.query.partition("path=")[2].partition("&")[0],
+                    headers.get("x-lxd-mode"),
+                    headers.get("x-lxd-uid"),
+                )
+            )
+        if request.method == "POST":
+            request.sync({})
+        else:
+            request.refuse(404, "not found")
+
+    assert lxc(handler, "file", "push", "-p", "--uid", "7", str(tmp_path / "file"), "c1/a/b/file")[0] == 0
+    assert [(path.replace("%2F", "/"), mode, uid) for path, mode, uid in made] == [
+        ("/a", None, "7"),
+        ("/a/b", None, "7"),
+    ]

@@ -162,7 +162,8 @@ def _mode(text: str) -> int | None:
 
 
 def _push_tree(call: Invocation, files: InstanceFiles, source: str, folder: str) -> None:
-    path = f"{folder.rstrip('/')}/{os.path.basename(os.path.abspath(source))}"
+    here = os.path.normpath(source) == "."  # what is in this folder goes, not the folder
+    path = (folder.rstrip("/") or "/") if here else f"{folder.rstrip('/')}/{os.path.basename(os.path.abspath(source))}"
     status = os.lstat(source)
     mode, uid, gid = status.st_mode & 0o777, status.st_uid, status.st_gid
     if os.path.islink(source):
