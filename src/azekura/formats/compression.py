@@ -122,6 +122,8 @@ def parse_algorithm(text: str) -> Algorithm:
         InvalidRequest: anything else; nothing of ``text`` ever reaches a program.
     """
     words = text.split()
+    if words[:1] in (["gzip"], ["pigz"]) and "--rsyncable" in words:
+        words.remove("--rsyncable")  # spreads restarts for rsync's sake; without them it is gzip still
     if words and words[0] in ("squashfs", "tar2sqfs"):
         raise InvalidRequest(
             f'Invalid compression algorithm "{words[0]}": images are published as tarballs here', hint="try zstd"

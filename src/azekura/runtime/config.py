@@ -118,7 +118,7 @@ def _walls(spec: ContainerSpec, host: Host, seccomp_policy: Path) -> Iterator[tu
         yield "lxc.apparmor.profile", "unconfined"
     version = "lxc.cgroup2" if "devices" not in host.hierarchies.v1 else "lxc.cgroup"
     yield f"{version}.devices.deny", "a"
-    for device in _DEVICES:
+    for device in (*_DEVICES, *(mount.rule for mount in spec.extra_mounts if mount.rule)):
         yield f"{version}.devices.allow", device
 
 

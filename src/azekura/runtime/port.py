@@ -68,7 +68,8 @@ class Nic:
 class BindMount:
     """``source`` of the host shown at ``target`` (a path inside; made when it is missing).
 
-    ``recursive`` shows what is mounted below it, too; ``shifted`` shows ids as the container counts them.
+    ``recursive`` shows what is mounted below it, too; ``shifted`` shows ids as the container counts them. ``rule``
+    lets a device through to it (``c 1:3 rwm``, as control groups write it).
     """
 
     source: Path
@@ -76,6 +77,7 @@ class BindMount:
     read_only: bool = False
     recursive: bool = False
     shifted: bool = False
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True)

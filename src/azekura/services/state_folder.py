@@ -39,6 +39,10 @@ class StateFolder:
         return self.root / "disks"
 
     @property
+    def devices(self) -> Path:
+        return self.root / "devices"
+
+    @property
     def socket(self) -> Path:
         return self.root / "unix.socket"
 

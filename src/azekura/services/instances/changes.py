@@ -70,7 +70,7 @@ def _change(
         if running:
             try:
                 apply_limits(depot.runtime(), name, before[0], config)
-                apply_devices(depot.runtime(), name, before[1], devices, {**before[0], **config})
+                apply_devices(depot, name, before[1], devices, {**before[0], **config})
             except AzekuraError:
                 with depot.catalog.write() as tx:
                     tx.instances.replace(instance)

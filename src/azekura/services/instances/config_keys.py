@@ -11,6 +11,7 @@ from azekura.errors import InvalidRequest
 from azekura.runtime.port import BindMount, Limits
 from azekura.services.instances.network_cards import nic_fault
 from azekura.services.instances.snapshot_plans import check_schedule, expiry, snapshot_name
+from azekura.services.instances.unix_devices import unix_fault
 from azekura.services.settings import truth
 from azekura.services.sizes import parse_size
 
@@ -196,6 +197,8 @@ def _device_fault(device: Mapping[str, str]) -> str:
             return "" if absolute else 'Disk entry takes an absolute path of the host as "source"'
         case "nic":
             return nic_fault(device)
+        case "unix-char" | "unix-block":
+            return unix_fault(device)
         case other:
             return f'Unsupported device type "{other[:40]}"'
 

@@ -20,6 +20,7 @@ from azekura.services.instances.network_cards import card_settings, host_names, 
 from azekura.services.instances.profiles import load_profiles
 from azekura.services.instances.records import remove_record
 from azekura.services.instances.templating import InstanceFiles, render_templates, write_templates
+from azekura.services.instances.unix_devices import forget_nodes, unix_mounts
 from azekura.services.settings import truth
 from azekura.storage.port import IdMap, MountedRootfs
 
@@ -185,7 +186,10 @@ class Lifecycle:
             filters_calls=truth(config.get("security.syscalls.deny_default", "true")),
             limits=runtime_limits(config),
             nics=runtime_nics(devices, config),
-            extra_mounts=runtime_mounts(devices),
+            extra_mounts=(
+                *runtime_mounts(devices),
+                *unix_mounts(self._depot.folder.devices / instance.name, devices, idmap.base if idmap else 0),
+            ),
             personality=instance.architecture if instance.architecture != native() else None,
             raw_lxc=config.get("raw.lxc", ""),
         )
@@ -328,6 +332,7 @@ class Lifecycle:
             self._delete(instance)
             self._depot.events.lifecycle("instance-deleted", f"/1.0/instances/{name}")
             return
+        forget_nodes(self._depot.folder.devices / name)
         for_this_run = [key for key in instance.config if key.startswith("volatile.") and key.endswith(".host_name")]
         update_record(self._depot, name, {**dict.fromkeys(for_this_run), "volatile.last_state.power": "STOPPED"})
         self._depot.events.lifecycle("instance-shutdown", f"/1.0/instances/{name}")

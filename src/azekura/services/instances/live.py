@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from azekura.runtime.port import BindMount, Nic, Runtime
+from azekura.services.depot import Depot
 from azekura.services.instances.config_keys import runtime_limits, runtime_mounts
+from azekura.services.instances.lifecycle import ID_BASE
 from azekura.services.instances.network_cards import host_names, runtime_nics
+from azekura.services.instances.unix_devices import KINDS, node_path, unix_mounts
+from azekura.services.settings import truth
 
 Devices = Mapping[str, Mapping[str, str]]
 
@@ -27,7 +31,7 @@ def new_host_names(before: Devices, after: Devices) -> dict[str, str]:
     return host_names({name: device for name, device in after.items() if before.get(name) != device})
 
 
-def apply_devices(runtime: Runtime, name: str, before: Devices, after: Devices, config: Mapping[str, str]) -> None:
+def apply_devices(depot: Depot, name: str, before: Devices, after: Devices, config: Mapping[str, str]) -> None:
     """Take out the devices that are gone or changed, put in those that are new or changed (all expanded).
 
     ``config`` has what was made up for the cards of either side.
@@ -36,13 +40,19 @@ def apply_devices(runtime: Runtime, name: str, before: Devices, after: Devices, 
         InvalidRequest: a source that isn't there.
         RuntimeFailed: the kernel refused one.
     """
+    runtime, nodes = depot.runtime(), depot.folder.devices / name
+    root = 0 if truth(config.get("security.privileged", "false")) else ID_BASE
     old = {device: before[device] for device in before if after.get(device) != before[device]}
     new = {device: after[device] for device in after if before.get(device) != after[device]}
     for mount in _mounts(old, optional=True):
         runtime.detach_mount(name, mount.target)
+    for key, device in old.items():
+        if device.get("type") in KINDS and (node := node_path(nodes, key, device)).exists():
+            runtime.detach_mount(name, device.get("path") or device["source"])
+            node.unlink()
     for nic in _cards(old, config):
         runtime.detach_nic(name, nic)
-    for mount in _mounts(new):
+    for mount in (*_mounts(new), *unix_mounts(nodes, new, root)):
         runtime.attach_mount(name, mount)
     for nic in _cards(new, config):
         runtime.attach_nic(name, nic)

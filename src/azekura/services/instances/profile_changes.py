@@ -68,7 +68,7 @@ def _follow(depot: Depot, lifecycle: Lifecycle, instance: Instance, before: _Exp
             if made:
                 update_record(depot, instance.name, made)
             apply_limits(depot.runtime(), instance.name, before[0], after[0])
-            apply_devices(depot.runtime(), instance.name, before[1], after[1], {**before[0], **after[0], **made})
+            apply_devices(depot, instance.name, before[1], after[1], {**before[0], **after[0], **made})
     except AzekuraError as exc:
         return exc.message
     return ""

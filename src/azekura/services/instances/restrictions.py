@@ -39,5 +39,7 @@ def check_restricted(
     for name, device in devices.items():
         if device == devices_before.get(name):
             continue
-        if device.get("type") == "nic" or (device.get("type") == "disk" and device.get("source")):
+        if device.get("type") in ("nic", "unix-char", "unix-block") or (
+            device.get("type") == "disk" and device.get("source")
+        ):
             raise Forbidden(f'A restricted client may not add the device "{name[:80]}" of the host')
