@@ -32,10 +32,14 @@ def test_the_same_role_again_supersedes_what_came_before(tmp_path: Path) -> None
 
 
 def test_nothing_stays_of_a_download_that_failed(tmp_path: Path) -> None:
-    with pytest.raises(ConnectionFailed), FolderSink(tmp_path) as sink:
-        sink.part("metadata", 3).write(b"abc")
-        sink.part("rootfs", 3)
-        raise ConnectionFailed("cut")
+    def fail() -> None:
+        with FolderSink(tmp_path) as sink:
+            sink.part("metadata", 3).write(b"abc")
+            sink.part("rootfs", 3)
+            raise ConnectionFailed("cut")
+
+    with pytest.raises(ConnectionFailed):
+        fail()
     assert list(tmp_path.iterdir()) == []
 
 
