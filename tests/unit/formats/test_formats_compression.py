@@ -234,3 +234,10 @@ def test_nothing_at_all_can_be_compressed(name: str) -> None:
     writer = open_writer(out, parse_algorithm(name))
     writer.close()
     assert expand(out.getvalue(), Compression(name)) == b""
+
+
+def test_gzip_for_rsync_is_gzip() -> None:
+    assert parse_algorithm("gzip --rsyncable") == parse_algorithm("gzip")
+    assert parse_algorithm("gzip -9 --rsyncable") == parse_algorithm("gzip -9")
+    with pytest.raises(InvalidRequest):
+        parse_algorithm("xz --rsyncable")

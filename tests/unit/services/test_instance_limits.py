@@ -91,3 +91,9 @@ def test_cloud_init_runs_again_for_what_it_reads_and_for_other_names_of_cards() 
     assert runs_again({"cloud-init.user-data": "a"}, card, {}, card)
     assert runs_again({}, {"eth0": {"type": "nic", "name": "lan"}}, {}, card)
     assert not runs_again({"user.other": "a"}, {"eth0": {**card["eth0"], "user.x": "y"}}, {}, card)
+
+
+@pytest.mark.parametrize("kind", ["unix-char", "unix-block", "nic"])
+def test_a_restricted_client_may_not_have_the_hosts_devices(kind: str) -> None:
+    with pytest.raises(Forbidden):
+        check_restricted({}, {"d": {"type": kind, "path": "/dev/sda"}})
