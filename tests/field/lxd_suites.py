@@ -34,6 +34,7 @@ class Run:
 
 
 PROJECTS = "projects beyond default are not part of this"
+BRIDGES = "lxc network is not part of this"
 EVERYWHERE: tuple[Change, ...] = (
     Put("includes/lxd.sh", "--timeout=300", "--timeout=60", "our daemon is there at once, or not at all"),
     Put("includes/lxd.sh", "^        sleep 2$", "        sleep 0.2", "lxd shutdown returns when the daemon has ended"),
@@ -94,7 +95,18 @@ RUNS = (
         "configuration",
         ("test_container_metadata", "test_server_config_password", "test_projects_default"),
     ),
-    Run("init-auto", ("test_init_auto",)),
+    Run(
+        "init",
+        ("test_init_auto", "test_init_preseed", "test_init_interactive"),
+        (
+            Cut("suites/init_preseed.sh", "^networks:", "ipv6.address: none", BRIDGES),
+            Put("suites/init_preseed.sh", r"parent: lxdt\$\$", "parent: lo", BRIDGES),
+            Put("suites/init_preseed.sh", r"^.*lxc network .*lxdt\$\$.*$", ":", BRIDGES),
+            Put("suites/init_interactive.sh", r"^yes\nlxdt\$\$\nauto\nnone$", "no\nyes\nlo", BRIDGES),
+            Put("suites/init_interactive.sh", r"^.*lxc network .*lxdt\$\$.*$", ":", BRIDGES),
+            Put("suites/init_interactive.sh", r"network: lxdt\$\$", "parent: lo", BRIDGES),
+        ),
+    ),
 )
 
 

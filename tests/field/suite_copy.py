@@ -22,8 +22,7 @@ class Cut:
         lines = text.splitlines(keepends=True)
         start = _find(lines, self.first, 0, self)
         end = _find(lines, self.last, start, self) if self.last else start
-        # an empty body is no shell
-        return "".join([*lines[:start], ":\n", *lines[end + 1 :]])
+        return "".join([*lines[:start], *lines[end + 1 :]])
 
 
 @dataclass(frozen=True, slots=True)

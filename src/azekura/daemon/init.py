@@ -38,9 +38,10 @@ def run_init(folder: StateFolder, options: argparse.Namespace) -> int:
         apply_preseed(server, preseed or {})
         return 0
     if not options.auto and not options.minimal:
-        if not sys.stdin.isatty():
-            raise InvalidRequest("lxd init asks questions on a terminal only", hint="use --auto or --preseed")
-        return _ask(server, folder)
+        from azekura.daemon.init_questions import ask_everything
+
+        apply_preseed(server, ask_everything(server, probe(folder.pools)))
+        return 0
     apply_preseed(server, automatic(server, folder, options))
     return 0
 
@@ -76,24 +77,6 @@ def automatic(server: Server, folder: StateFolder, options: argparse.Namespace) 
     return preseed
 
 
-def _ask(server: Server, folder: StateFolder) -> int:
-    """The few questions that this server has."""
-    support = probe(folder.pools)
-    for reason in support.reasons:
-        print(f"  {reason}")
-    best = support.best or "dir"
-    driver = input(f"Storage driver (overlay, btrfs, dir) [default={best}]: ").strip() or best
-    address = input("Address to listen on for other machines, empty for none [default=]: ").strip()
-    preseed: dict[str, Any] = {"config": {"core.https_address": address} if address else {}}
-    if not server.get("storage-pools"):
-        preseed["storage_pools"] = [{"name": "default", "driver": driver}]
-        preseed["profiles"] = [
-            {"name": "default", "devices": {"root": {"type": "disk", "path": "/", "pool": "default"}}}
-        ]
-    apply_preseed(server, preseed)
-    return 0
-
-
 def apply_preseed(server: Server, raw: Any) -> None:
     """Apply LXD's preseed: config, storage pools, profiles. What is there already is updated.
 
@@ -101,7 +84,10 @@ def apply_preseed(server: Server, raw: Any) -> None:
         InvalidRequest: malformed; Unsupported: networks, projects or a cluster are asked for.
     """
     body = Body(raw, "preseed")
-    for key in ("networks", "projects", "cluster"):
+    # LXD's dump names the project that is always there
+    if {project.text("name") for project in body.bodies("projects")} - {"default"}:
+        raise Unsupported('This server has no projects beyond "default" to set up: leave the others out of the preseed')
+    for key in ("networks", "cluster"):
         if body.raw.get(key):
             raise Unsupported(f'This server has no {key} to set up: leave "{key}" out of the preseed')
     config = body.mapping("config")
@@ -166,5 +152,8 @@ def _dump(server: Server) -> dict[str, Any]:
         "profiles": [
             {key: profile[key] for key in ("config", "description", "devices", "name")} for profile in profiles
         ],
-        "projects": [],
+        "projects": [
+            {key: project[key] for key in ("config", "description", "name")}
+            for project in server.get("projects", {"recursion": "1"})
+        ],
     }
