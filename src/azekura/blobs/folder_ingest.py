@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import secrets
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from azekura.blobs.beside import HashBeside
 from azekura.blobs.failures import available_bytes, storage_error
 from azekura.blobs.port import BlobInfo
 from azekura.blobs.reservation import reserve
@@ -30,7 +30,7 @@ class FolderIngest:
         self.size = 0
         self._publish = publish
         self._expected_size = expected_size
-        self._hash = hashlib.sha256()
+        self._hash = HashBeside()
         self._sealed: BlobInfo | None = None
         self._committed = False
         self._refuse_if_full(hidden)
@@ -63,10 +63,13 @@ class FolderIngest:
             raise StorageFailed("This image file takes no more bytes: it was sealed or discarded")
         rest = memoryview(data).cast("B")
         before = self.size
+        if isinstance(data, bytes):
+            self._hash.update(data)
         try:
             while rest:
                 written = os.write(self._file, rest)
-                self._hash.update(rest[:written])
+                if not isinstance(data, bytes):
+                    self._hash.update(rest[:written])
                 self.size += written
                 rest = rest[written:]
             begin_write_back(self._file, before, self.size)
@@ -119,6 +122,7 @@ class FolderIngest:
         self._close()
 
     def _close(self) -> None:
+        self._hash.close()
         descriptor, self._file = self._file, -1
         with suppress(OSError):  # everything that matters was fsynced
             os.close(descriptor)

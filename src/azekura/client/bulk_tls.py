@@ -10,11 +10,34 @@ from __future__ import annotations
 
 import socket
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 RECEIVE = 256 * 1024  # bytes asked of the kernel at once
 _SEND = 64 * 1024  # bytes encrypted before they are sent
+
+
+class Engine(Protocol):
+    """TLS without a network. All but the last three raise ``ssl.SSLWantReadError`` where they need more from it, and
+    ``ssl.SSLError`` for all else."""
+
+    def do_handshake(self) -> None: ...
+
+    def read(self, into: memoryview) -> int:
+        """All that is there, at least one byte; 0 when the other end said that there is no more."""
+
+    def write(self, data: memoryview) -> int:
+        """The number of bytes taken."""
+
+    def getpeercert(self, binary_form: bool = False) -> Any:
+        """As ``ssl.SSLSocket``'s."""
+
+    def outgoing(self) -> bytes:
+        """What is to be sent now."""
+
+    def received(self, data: memoryview) -> None:
+        """What the network brought; nothing: it ended."""
 
 
 class BulkContext(ssl.SSLContext):
@@ -26,18 +49,56 @@ class BulkContext(ssl.SSLContext):
         Raises:
             ssl.SSLError, OSError: no handshake; the connection is closed then.
         """
-        return BulkTlsSocket(sock, self, server_hostname)
+        return BulkTlsSocket(sock, self.engine(server_hostname))
+
+    def engine(self, host: Any) -> Engine:
+        return _StandardEngine(self, host)
+
+
+class _StandardEngine:
+    """The ``ssl`` module's."""
+
+    def __init__(self, context: ssl.SSLContext, host: Any) -> None:
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+        self._fault: ssl.SSLError | None = None
+        self.do_handshake = self._tls.do_handshake
+        self.write = self._tls.write
+
+    def read(self, into: memoryview) -> int:
+        if self._fault is not None:
+            raise self._fault
+        last = done = int(self._tls.read(len(into), into))
+        try:
+            while last and done < len(into):
+                last = int(self._tls.read(len(into) - done, into[done:]))
+                done += last
+        except (ssl.SSLWantReadError, ssl.SSLEOFError):
+            pass
+        except ssl.SSLError as exc:
+            self._fault = exc  # told once the good bytes are with the caller; OpenSSL itself tells it once only
+        return done
+
+    def getpeercert(self, binary_form: bool = False) -> Any:
+        return self._tls.getpeercert(binary_form)
+
+    def outgoing(self) -> bytes:
+        return self._outgoing.read() if self._outgoing.pending else b""
+
+    def received(self, data: memoryview) -> None:
+        if data:
+            self._incoming.write(data)
+        else:
+            self._incoming.write_eof()
 
 
 class BulkTlsSocket(socket.socket):
     """A blocking client connection, used by one thread at a time. Time-outs and ``close`` are the plain socket's."""
 
-    def __init__(self, plain: socket.socket, context: ssl.SSLContext, host: Any) -> None:
+    def __init__(self, plain: socket.socket, engine: Engine) -> None:
         timeout = plain.gettimeout()
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
-        self._received = bytearray(0)
-        self._fault: ssl.SSLError | None = None
+        self._tls = engine
+        self._received = memoryview(b"")
         super().__init__(plain.family, plain.type, plain.proto, plain.detach())
         try:
             self.settimeout(timeout)
@@ -46,7 +107,7 @@ class BulkTlsSocket(socket.socket):
             self.close()
             raise
 
-    def _until_done(self, step: Any, *args: Any) -> Any:
+    def _until_done(self, step: Callable[..., Any], *args: Any) -> Any:
         """What ``step`` returns, when it got all it needs from the network."""
         while True:
             try:
@@ -63,43 +124,26 @@ class BulkTlsSocket(socket.socket):
                 return done
 
     def _flush(self) -> None:
-        if self._outgoing.pending:
-            super().sendall(self._outgoing.read())
+        if data := self._tls.outgoing():
+            super().sendall(data)
 
     def _receive(self) -> None:
         if not self._received:
-            self._received = bytearray(RECEIVE)
-        count = super().recv_into(self._received)
-        if count:
-            self._incoming.write(memoryview(self._received)[:count])
-        else:
-            self._incoming.write_eof()
+            self._received = memoryview(bytearray(RECEIVE))
+        self._tls.received(self._received[: super().recv_into(self._received)])
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
         """At least one byte, and all that was decrypted without waiting again; 0 at the end, also at a rude one."""
         assert flags == 0
         with memoryview(buffer) as given, given.cast("B") as view:
-            size = nbytes or len(view)
-            if self._fault is not None:
-                raise self._fault
             try:
-                done = int(self._until_done(self._tls.read, size, view))
+                return int(self._until_done(self._tls.read, view[: nbytes or None]))
             except ssl.SSLEOFError:
                 return 0
-            last = done
-            try:
-                while last and done < size:
-                    last = int(self._tls.read(size - done, view[done:]))
-                    done += last
-            except (ssl.SSLWantReadError, ssl.SSLEOFError):
-                pass
-            except ssl.SSLError as exc:
-                self._fault = exc  # told once the good bytes are with the caller; OpenSSL itself tells it once only
-            return done
 
     def recv(self, bufsize: int, flags: int = 0) -> bytes:
         data = bytearray(bufsize)
-        count = self.recv_into(data, bufsize, flags)
+        count = self.recv_into(data, flags=flags) if bufsize else 0
         return bytes(memoryview(data)[:count])
 
     def send(self, data: Any, flags: int = 0) -> int:
@@ -115,12 +159,3 @@ class BulkTlsSocket(socket.socket):
 
     def getpeercert(self, binary_form: bool = False) -> Any:
         return self._tls.getpeercert(binary_form)
-
-    def cipher(self) -> tuple[str, str, int] | None:
-        return self._tls.cipher()
-
-    def version(self) -> str | None:
-        return self._tls.version()
-
-    def selected_alpn_protocol(self) -> str | None:
-        return self._tls.selected_alpn_protocol()

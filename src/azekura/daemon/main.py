@@ -110,8 +110,10 @@ def _daemon(folder: StateFolder, options: argparse.Namespace) -> int:
     )
     logging.getLogger("azekura").setLevel(level)
     os.umask(0o022)
+    from azekura.daemon.allocator import keep_buffers
     from azekura.daemon.serve import serve
 
+    keep_buffers()
     asyncio.run(serve(folder, group=options.group))
     return 0
 

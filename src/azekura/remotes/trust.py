@@ -48,14 +48,15 @@ class Trust:
 
     def _build(self, kind: str) -> ssl.SSLContext:
         client = self.credentials.client if self.credentials and kind != "elsewhere" else None
-        context = client_context(
-            client.certificate_pem if client else None,
-            client.key_pem if client else None,
-            verify=False,
-            kind=BulkContext,
-        )
+        certificate, key = (client.certificate_pem, client.key_pem) if client else (None, None)
         if kind == "pinned":
-            return context
+            from azekura.remotes.pinned_tls import PinnedContext
+
+            pinned = client_context(certificate, key, verify=False, kind=PinnedContext)
+            assert isinstance(pinned, PinnedContext)
+            pinned.show(certificate or "", key or "")
+            return pinned
+        context = client_context(certificate, key, verify=False, kind=BulkContext)
         context.verify_mode = ssl.CERT_REQUIRED
         context.check_hostname = True
         vouching = self.ca_pem or (self.credentials.ca_pem if self.credentials else "")

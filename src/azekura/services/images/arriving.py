@@ -1,19 +1,21 @@
-"""An image on its way from another server into a staging: the network is read while the last bytes are being written.
+"""An image on its way from another server into a staging: the network is read while earlier bytes are being written.
 
-Hashing, writing and feeding the confined child take as long as receiving and decrypting; one thread for each halves
-the time where there are two processors.
+Writing and feeding the confined child take as long as receiving and decrypting, and hashing as well (the blob store
+does that in a thread of its own): a thread for each, with some bytes between them, so that none waits for another.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from azekura.remotes.port import FileRole
 from azekura.services.images.parts import Part
 from azekura.services.images.staging import Staging
 
-BATCH = 512 * 1024  # bytes handed over at once; as much again is being received meanwhile
+BATCH = 256 * 1024  # bytes handed over at once
 PIECES = 64  # handed over at once, however small
+AHEAD = 16  # batches that may wait to be written
 
 
 class _Arriving:
@@ -24,7 +26,7 @@ class _Arriving:
         self._thread = thread
         self._pieces: list[bytes] = []
         self._held = 0  # bytes in them
-        self._writing: Future[None] | None = None
+        self._writing: deque[Future[None]] = deque()
         self.written = 0
 
     def write(self, data: bytes) -> None:
@@ -35,7 +37,7 @@ class _Arriving:
             self._hand_over()
 
     def restart(self) -> None:
-        self._wait()
+        self._wait(0)
         self._pieces, self._held = [], 0
         self.written = 0
         self._part.restart()
@@ -48,26 +50,27 @@ class _Arriving:
         """
         if self._pieces:
             self._hand_over()
-        self._settle()
+        self._wait(0)
+        self._check()
 
     def _hand_over(self) -> None:
-        self._settle()
+        self._wait(AHEAD - 1)
+        self._check()
         pieces, self._pieces, self._held = self._pieces, [], 0
-        self._writing = self._thread.submit(self._write_all, pieces)
+        self._writing.append(self._thread.submit(self._write_all, pieces))
 
     def _write_all(self, pieces: list[bytes]) -> None:
         for piece in pieces:
             self._part.write(piece)
 
-    def _settle(self) -> None:
-        self._wait()
+    def _check(self) -> None:
         if self._part.fault is not None:
             raise self._part.fault
 
-    def _wait(self) -> None:
-        writing, self._writing = self._writing, None
-        if writing is not None:
-            writing.result()
+    def _wait(self, at_most: int) -> None:
+        """Until no more than so many batches wait."""
+        while len(self._writing) > at_most or (self._writing and self._writing[0].done()):
+            self._writing.popleft().result()
 
 
 class StagingSink:
