@@ -85,7 +85,8 @@ def folder_depot(root: Path, *, host: Runtime | None = None) -> Iterator[tuple[D
         clock=clock,
     )
     with catalog.write() as tx:
-        tx.profiles.create(Profile("default", "Default LXD profile"))
+        if not tx.profiles.list():
+            tx.profiles.create(Profile("default", "Default LXD profile"))
     try:
         yield depot, clock
     finally:
