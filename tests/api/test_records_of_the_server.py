@@ -259,7 +259,7 @@ def test_there_is_one_project(rest: Rest) -> None:
         assert 'one project, "default"' in answer.error
 
 
-@pytest.mark.parametrize("path", ["images", "instances", "profiles", "operations", "images/aliases", "/1.0"])
+@pytest.mark.parametrize("path", ["images", "instances", "profiles", "operations", "images/aliases"])
 def test_another_project_is_not_found(rest: Rest, path: str) -> None:
     assert rest.get(f"{path}?project=default").status == 200
     assert rest.get(f"{path}?project=").status == 200
@@ -272,3 +272,13 @@ def test_there_are_no_networks_or_warnings(rest: Rest) -> None:
     assert rest.get("networks?recursion=1").metadata == []
     assert rest.get("networks/lxdbr0").status == 404
     assert rest.get("warnings").metadata == []
+
+
+@pytest.mark.parametrize("path", ["/1.0", "certificates", "projects", "resources"])
+def test_what_belongs_to_no_project_is_shown_whatever_project_is_asked_for(rest: Rest, path: str) -> None:
+    assert rest.get(f"{path}?project=other").status == 200
+
+
+def test_the_server_repeats_the_project_it_was_asked_for(rest: Rest) -> None:
+    assert rest.get("/1.0?project=other").metadata["environment"]["project"] == "other"
+    assert rest.get("/1.0").metadata["environment"]["project"] == "default"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -47,6 +48,10 @@ class _OneLine(logging.Filter):
 logging.getLogger("aiohttp.server").addFilter(_OneLine())
 
 
+# what LXD shows whatever project is asked for: a client may name one before it knows which there are
+_OF_ALL_PROJECTS = re.compile(r"/1\.0/?|/1\.0/(projects|certificates|resources)(/.*)?")
+
+
 def build(server: ServerState, routes: list[Route]) -> web.Application:
     """An aiohttp application that serves ``routes``."""
     app = web.Application(client_max_size=MAX_JSON, middlewares=[_outermost])
@@ -65,7 +70,7 @@ def _bind(server: ServerState, route: Route) -> Callable[[web.Request], Awaitabl
             if caller.access < route.access:
                 return refused(403, "not authorized")
         project = request.query.get("project", "default")
-        if project not in ("", "default") and not request.path.startswith("/1.0/projects"):
+        if project not in ("", "default") and not _OF_ALL_PROJECTS.fullmatch(request.path):
             return refused(404, "Project not found")
         return await route.handler(Call(request, server, caller))
 

@@ -41,6 +41,7 @@ async def show(call: Call) -> web.StreamResponse:
             certificate=call.server.certificate_pem,
             fingerprint=call.server.certificate_fingerprint,
         )
+        view["environment"]["project"] = call.request.query.get("project") or "default"
 
     await call.work(fill)
     return sync(view, etag=etag_of([view["config"]]))
