@@ -21,6 +21,7 @@ from tests.hostile.tar_builder import file, image, symlink
 from tests.rest import Rest, eventually
 
 MIB = 1024 * 1024
+INDEX = "/streams/v1/index.json"
 
 
 @pytest.fixture(scope="module")
@@ -211,3 +212,17 @@ def test_an_image_that_is_just_not_there_is_asked_for_once_more_at_most(rest: Re
         server.script(path, *[faulty.status(404, gone)] * 9)
         assert rest.failed(copy(rest, server.url, "broken", identity.pem, "lxd")) == "Image not found"
         assert server.paths().count(path) == 1
+
+
+@pytest.mark.parametrize(("protocol", "asked"), [("lxd", "/1.0/images/aliases/tiny"), ("simplestreams", INDEX)])
+def test_cancelling_is_heard_while_the_server_does_not_say_which_image(
+    rest: Rest, web: FaultServer, identity: Identity, daemon: Daemon, protocol: str, asked: str
+) -> None:
+    def no_answer(answer: Answer) -> None:
+        answer.server.owner.closing.wait(20)
+
+    web.script(asked, no_answer, no_answer)
+    answer = copy(rest, web.url, "tiny", identity.pem, protocol)
+    eventually(lambda: asked in web.paths())
+    cancelled(rest, answer)
+    assert is_tidy(daemon, rest)

@@ -52,6 +52,7 @@ class DirectServer:
         *,
         type: ImageType | None,  # noqa: A002, ARG002 - the image's metadata alone says what it is
         architectures: Sequence[str],
+        cancelled: port.Cancelled = port.never,
     ) -> port.RemoteImage:
         if reference not in ("", self.url, self._entry.full):
             raise NotFound("image", reference, message="Image not found")
@@ -59,7 +60,11 @@ class DirectServer:
             "LXD-Server-Architectures": ", ".join(architectures or self._architectures),
             "LXD-Server-Version": self._server_version,
         }
-        with self._open() as http, download.head(http, self._entry, headers, attempts=_HEAD_ATTEMPTS) as response:
+        with (
+            self._open() as http,
+            http.watching(cancelled),
+            download.head(http, self._entry, headers, attempts=_HEAD_ATTEMPTS) as response,
+        ):
             # LXD does not look at the status, and servers rely on that: the headers are the answer
             digest = response.header("LXD-Image-Hash")
             location = response.header("LXD-Image-URL")

@@ -20,12 +20,13 @@ from typing import Any, Self
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection, ProxyConfig
-from urllib3.exceptions import HTTPError, ProxyError, SSLError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ProxyError, SSLError
 from urllib3.util import make_headers, parse_url
 
-from azekura.errors import BadAnswer, ConnectionFailed, Forbidden
+from azekura.errors import BadAnswer, Cancelled, ConnectionFailed, Forbidden
 from azekura.remotes.policy import SLICE, DownloadPolicy
-from azekura.remotes.port import Cancelled, never
+from azekura.remotes.port import Cancelled as Asked
+from azekura.remotes.port import never
 from azekura.remotes.proxy import Proxy
 from azekura.remotes.reasons import reason_of
 from azekura.remotes.trust import Trust, pin_is_ca
@@ -51,9 +52,47 @@ class _Tracked:
     is_verified: bool
     live: weakref.WeakSet[socket.socket]
     pin: str = ""
+    timeout: Any
+    host: str
+    _dns_host: str
+    port: int
+    _handle: socket.socket | None = None
+
+    def _new_conn(self) -> socket.socket:
+        """A TCP connection that can be given up while it is being made, which urllib3's own can't."""
+        try:
+            found = socket.getaddrinfo(self._dns_host.strip("[]"), self.port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as exc:
+            raise NewConnectionError(self, f"Failed to resolve {self.host!r} ({exc})") from exc  # type: ignore[arg-type]
+        failure: OSError | None = None
+        for family, kind, protocol, _, address in found:
+            plain = socket.socket(family, kind, protocol)
+            self._drop_handle()
+            self._handle = plain.dup()
+            self.live.add(self._handle)
+            try:
+                plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                plain.settimeout(self.timeout)
+                plain.connect(address)
+            except OSError as exc:
+                plain.close()
+                failure = exc
+            else:
+                return plain
+        if isinstance(failure, TimeoutError):
+            raise ConnectTimeoutError(self, f"Connection to {self.host} timed out") from failure
+        raise NewConnectionError(self, f"Failed to establish a new connection: {failure}") from failure  # type: ignore[arg-type]
+
+    def _drop_handle(self) -> None:
+        if self._handle is not None:
+            self._handle.close()
+            self._handle = None
 
     def connect(self) -> None:
-        super().connect()  # type: ignore[misc]
+        try:
+            super().connect()  # type: ignore[misc]
+        finally:
+            self._drop_handle()
         # TLS through a TLS tunnel (urllib3's own) is no socket, but has one
         self.live.add(getattr(self.sock, "socket", self.sock))
         if self.pin and hashlib.sha256(self.sock.getpeercert(binary_form=True)).hexdigest() != self.pin:
@@ -202,6 +241,8 @@ class Http:
                 self._pools.pop(url.origin).close()
                 raw = self._send(method, url, headers)
         except (HTTPError, OSError, ValueError) as exc:
+            if self.aborted:
+                raise Cancelled("Cancelled while downloading") from exc
             raise self._translated(exc, url) from exc
         return Response(raw, url)
 
@@ -284,7 +325,7 @@ class Http:
         return ConnectionFailed(f"{where}: {reason_of(exc)}")
 
     @contextmanager
-    def watching(self, cancelled: Cancelled) -> Iterator[None]:
+    def watching(self, cancelled: Asked) -> Iterator[None]:
         """Within it, ``cancelled()`` turning true ends a wait for the network at once."""
         if cancelled is never:
             yield
@@ -294,8 +335,7 @@ class Http:
         def watch() -> None:
             while not done.wait(SLICE):
                 if cancelled():
-                    self.abort()
-                    return
+                    self.abort()  # and again, should another connection be in the making
 
         thread = threading.Thread(target=watch, name="download-watch", daemon=True)
         thread.start()

@@ -67,9 +67,10 @@ class LxdServer:
         *,
         type: ImageType | None,  # noqa: A002 - LXD's word
         architectures: Sequence[str],  # noqa: ARG002 - an alias of LXD's stands for one image
+        cancelled: port.Cancelled = port.never,
     ) -> port.RemoteImage:
         reference = reference or "default"
-        with self._open() as http:
+        with self._open() as http, http.watching(cancelled):
             target = None if is_prefix(reference) and len(reference) == 64 else self._alias(http, reference, type)
             if target is None and not is_prefix(reference):
                 raise _image_not_found(reference)

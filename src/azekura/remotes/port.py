@@ -161,7 +161,14 @@ class ImageServer(Protocol):
     @property
     def protocol(self) -> Spoken: ...
 
-    def resolve(self, reference: str, *, type: ImageType | None, architectures: Sequence[str]) -> RemoteImage:  # noqa: A002 - LXD's word
+    def resolve(
+        self,
+        reference: str,
+        *,
+        type: ImageType | None,  # noqa: A002 - LXD's word
+        architectures: Sequence[str],
+        cancelled: Cancelled = never,
+    ) -> RemoteImage:
         """The image that an alias, a fingerprint or a prefix of one names; an alias wins.
 
         ``architectures`` (canonical names, preferred first) choose among what one alias stands for.

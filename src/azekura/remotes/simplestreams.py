@@ -68,8 +68,11 @@ class SimplestreamsServer:
         *,
         type: ImageType | None,  # noqa: A002 - LXD's word
         architectures: Sequence[str],
+        cancelled: port.Cancelled = port.never,
     ) -> port.RemoteImage:
-        return self._ask(lambda catalog: catalog.resolve(reference or "default", type, architectures))
+        return self._ask(
+            lambda catalog: catalog.resolve(reference or "default", type, architectures), cancelled=cancelled
+        )
 
     def aliases(self) -> port.RemoteAliases:
         return self._ask(lambda catalog: catalog.aliases(self._architectures))
@@ -95,23 +98,29 @@ class SimplestreamsServer:
                 self._download(http, image, sink, progress, cancelled, base_rootfs)
             except (NotFound, FingerprintMismatch, BadAnswer) as exc:
                 # the index we had may be older than the files: look once more, at the server's own
-                fresh = self._renewed(image.known_fingerprint)
+                fresh = self._renewed(image.known_fingerprint, cancelled)
                 if fresh is None or fresh.files == image.files:
                     raise
                 self._warn(f"The index of {self.url} was out of date: {exc}")
                 self._download(http, fresh, sink, progress, cancelled, base_rootfs)
 
-    def _renewed(self, fingerprint: str) -> port.RemoteImage | None:
+    def _renewed(self, fingerprint: str, cancelled: port.Cancelled) -> port.RemoteImage | None:
         try:
-            return self._ask(lambda catalog: catalog.find(fingerprint, self._architectures), anew=True)
+            return self._ask(
+                lambda catalog: catalog.find(fingerprint, self._architectures), anew=True, cancelled=cancelled
+            )
+        except Cancelled:
+            raise
         except AzekuraError:
             return None
 
     def _open(self) -> Http:
         return Http((self._bases[0].origin,), self._trust, self._policy, self._user_agent, roam=True)
 
-    def _ask(self, question: Callable[[StreamCatalog], T], *, anew: bool = False) -> T:
-        with self._open() as http:
+    def _ask(
+        self, question: Callable[[StreamCatalog], T], *, anew: bool = False, cancelled: port.Cancelled = port.never
+    ) -> T:
+        with self._open() as http, http.watching(cancelled):
             try:
                 with self._catalog(http, anew=anew) as catalog:
                     return question(catalog)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from azekura.errors import AlreadyExists, Ambiguous, AzekuraError, InvalidRequest, NotFound, RemoteError
+from azekura.errors import AlreadyExists, Ambiguous, AzekuraError, Cancelled, InvalidRequest, NotFound, RemoteError
 from azekura.model.fingerprint import Fingerprint, is_prefix
 from azekura.model.image import EPOCH, Image, ImageType, SplitFiles
 from azekura.model.source import ImageSource, Origin, Protocol
@@ -69,8 +69,8 @@ def download_image(
 
     server = server_for(depot, reference, warn, None if known is None else ASKING)
     try:
-        remote = _resolve(depot, server, reference)
-    except NotFound:
+        remote = _resolve(depot, server, reference, running)
+    except (NotFound, Cancelled):
         raise
     except AzekuraError as exc:
         if known is None:
@@ -84,7 +84,7 @@ def download_image(
         return _bring(depot, server, reference, remote, wishes, source, running)
     except NotFound:
         # between the two questions the alias moved on, and the older image went
-        again = _resolve(depot, server, reference)
+        again = _resolve(depot, server, reference, running)
         if again.fingerprint == remote.fingerprint:
             raise
         return _bring(depot, server, reference, again, wishes, source, running)
@@ -94,9 +94,12 @@ def download_image(
         return _kept_instead(known, reference, exc, running)
 
 
-def _resolve(depot: Depot, server: ImageServer, reference: RemoteReference) -> RemoteImage:
+def _resolve(depot: Depot, server: ImageServer, reference: RemoteReference, running: Running) -> RemoteImage:
     image = server.resolve(
-        reference.reference, type=_wanted_type(reference.image_type), architectures=reference.architectures
+        reference.reference,
+        type=_wanted_type(reference.image_type),
+        architectures=reference.architectures,
+        cancelled=running.cancelled,
     )
     keep_credentials(depot, reference)
     return image
@@ -223,7 +226,7 @@ def import_from_url(depot: Depot, url: str, wishes: ImageWishes, running: Runnin
     """
     reference = without_credentials(RemoteReference(url, Protocol.DIRECT, ""))
     server = server_for(depot, reference)
-    remote = _resolve(depot, server, reference)
+    remote = _resolve(depot, server, reference, running)
     if remote.fingerprint is None:
         raise InvalidRequest("Missing LXD-Image-Hash header")
     running.update({"fingerprint": remote.fingerprint.value})

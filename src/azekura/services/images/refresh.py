@@ -56,7 +56,9 @@ def refresh_image(depot: Depot, image: Image, running: Running, *, manual: bool)
     """
     reference = _reference(image)
     server = server_for(depot, reference)
-    remote = server.resolve(reference.reference, type=image.type, architectures=reference.architectures)
+    remote = server.resolve(
+        reference.reference, type=image.type, architectures=reference.architectures, cancelled=running.cancelled
+    )
     if remote.fingerprint == image.fingerprint:
         return False
     wishes = ImageWishes(
