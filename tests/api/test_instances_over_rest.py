@@ -687,3 +687,19 @@ def test_a_socket_and_a_node_can_be_shown_below_a_folder_that_is_closed(running:
     record = api.get(f"instances/{running}").metadata
     record["devices"] = {}
     api.done(api.put(f"instances/{running}", record))
+
+
+def test_a_folder_below_a_closed_one_is_there_from_the_start(api: Rest, tmp_path: Path) -> None:
+    shown = tmp_path / "closed" / "shown"
+    shown.mkdir(parents=True)
+    shown.parent.chmod(0o700)
+    shown.chmod(0o755)
+    (shown / "hello").write_text("there\n")
+    disk = {"type": "disk", "source": str(shown), "path": "/mnt/shown"}
+    make(api, "closed", devices={"shown": disk})
+    act(api, "closed", "start")
+    assert run(api, "closed", "cat", "/mnt/shown/hello")[1] == "there\n"
+    act(api, "closed", "stop", force=True)
+    assert str(shown) not in Path("/proc/self/mountinfo").read_text()
+    remove(api, "closed")
+    assert (shown / "hello").read_text() == "there\n"

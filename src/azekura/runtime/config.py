@@ -80,8 +80,9 @@ def _pairs(spec: ContainerSpec, host: Host, seccomp_policy: Path) -> Iterator[tu
     if spec.idmap_base is not None:
         if spec.idmap_base <= 0 or spec.idmap_count <= 0 or spec.idmap_base + spec.idmap_count > 2**32 - 1:
             raise InvalidRequest(f"Not a range of ids: {spec.idmap_base} and {spec.idmap_count} more")
-        for kind in ("u", "g"):
-            yield "lxc.idmap", f"{kind} 0 {spec.idmap_base} {spec.idmap_count}"
+        plain = tuple((kind, 0, spec.idmap_base, spec.idmap_count) for kind in ("u", "g"))
+        for kind, inside, outside, count in spec.idmap_lines or plain:
+            yield "lxc.idmap", f"{kind} {inside} {outside} {count}"
         if spec.liblxc_idmaps_rootfs:
             yield "lxc.rootfs.options", "idmap=container"
     if spec.personality:

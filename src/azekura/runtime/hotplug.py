@@ -7,12 +7,15 @@ that enters dies with the work. Calls: open_tree(2), mount_setattr(2), move_moun
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import secrets
+import stat
 import subprocess
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from azekura.errors import InvalidRequest, RuntimeFailed
@@ -68,6 +71,49 @@ def attach_mount(pid: int, pidfd: int, root_uid: int, mount: BindMount) -> None:
         _inside(pidfd, show, f"{mount.source} can't be mounted on {target}")
     finally:
         os.close(tree)
+
+
+def stage(mount: BindMount, point: Path) -> BindMount:
+    """Show ``mount``'s source at ``point`` of the host, which every folder above lets the container's root reach.
+
+    liblxc mounts as that root, and it may not pass the folders above the source (somebody's home, say).
+
+    Raises:
+        InvalidRequest: the source can't be shown.
+        OSError: the point can't be made.
+    """
+    try:
+        tree = _clone(replace(mount, shifted=False), 0)
+    except OSError as exc:
+        raise InvalidRequest(f"{mount.source} can't be shown: {exc.strerror}") from exc
+    try:
+        point.parent.mkdir(mode=0o711, exist_ok=True)
+        if mount.source.is_dir():
+            point.mkdir()
+        else:
+            point.touch()
+        _checked(_libc.syscall(_MOVE_MOUNT, tree, b"", _AT_FDCWD, os.fsencode(point), _MOVE_FROM_DESCRIPTOR))
+    finally:
+        os.close(tree)
+    return replace(mount, source=point)
+
+
+def unstage(folder: Path) -> None:
+    """Take away what :func:`stage` showed below ``folder``."""
+    for point in folder.iterdir() if folder.is_dir() else ():
+        _libc.umount2(os.fsencode(point), _MNT_DETACH | _UMOUNT_NOFOLLOW)
+        with contextlib.suppress(OSError):
+            if point.is_dir():
+                point.rmdir()
+            else:
+                point.unlink()
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
+def is_closed(source: Path) -> bool:
+    """Whether a folder above ``source`` keeps others out."""
+    return any(not folder.stat().st_mode & stat.S_IXOTH for folder in source.resolve().parents)
 
 
 def detach_mount(pidfd: int, target: str) -> None:

@@ -381,6 +381,7 @@ class LxcRuntime:
             if old:
                 sweep(map(Path, old.groups))
             record.erase(folder)
+            hotplug.unstage(folder / lxc_start.STAGED)
             return False
         running = self._describe(*alive, halt_signal=old.halt_signal if old else None)
         running.filters_calls = _FILTERS_CALLS.search(_read_config(folder)) is not None
@@ -396,6 +397,9 @@ class LxcRuntime:
         folder = self._folder(name)
         if self._get(name) or (folder.is_dir() and record.await_init(folder)):
             raise InUse("The container is running")
+        hotplug.unstage(folder / lxc_start.STAGED)
+        if (folder / lxc_start.STAGED).exists():  # what is still mounted there is the host's, not ours to remove
+            raise RuntimeFailed(f"Something is still mounted in {folder / lxc_start.STAGED}")
         try:
             shutil.rmtree(folder)
         except FileNotFoundError:
@@ -452,9 +456,11 @@ class LxcRuntime:
         """Needed only where liblxc couldn't: its monitor may have been killed."""
         sweep(map(Path, running.record.groups))
         record.erase(self._run_dir / name)
+        hotplug.unstage(self._run_dir / name / lxc_start.STAGED)
 
     def _sweep_after_failure(self, folder: Path) -> None:
         record.erase(folder)
+        hotplug.unstage(folder / lxc_start.STAGED)
         names = (f"lxc.payload.{folder.name}", f"lxc.monitor.{folder.name}")
         mounts = [*self._host.hierarchies.v1.values(), self._host.hierarchies.v2]
         sweep(mount.point / name for mount in mounts if mount for name in names)

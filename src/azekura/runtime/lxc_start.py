@@ -8,14 +8,18 @@ import re
 import signal
 import subprocess
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from azekura.errors import InvalidRequest, RuntimeFailed
-from azekura.runtime import record, seccomp
+from azekura.runtime import hotplug, record, seccomp
 from azekura.runtime.config import render
 from azekura.runtime.host import Host
-from azekura.runtime.port import ContainerSpec
+from azekura.runtime.port import BindMount, ContainerSpec
 from azekura.runtime.processes import Process
+
+STAGED = "mounts"
+"""Folder, in the container's, where sources are shown that its root couldn't reach."""
 
 _START_SECONDS = 120.0
 _TAIL = 4096
@@ -36,6 +40,11 @@ def start(spec: ContainerSpec, folder: Path, host: Host) -> tuple[Process, Proce
     policy = folder.parent / ".seccomp"
     if _read_start(policy) != seccomp.POLICY:
         record.write_whole(policy, seccomp.POLICY)
+    hotplug.unstage(folder / STAGED)
+    if spec.idmap_base is not None:
+        mounts = enumerate(spec.extra_mounts)
+        reachable = [_within_reach(mount, folder / STAGED / str(number)) for number, mount in mounts]
+        spec = replace(spec, extra_mounts=tuple(reachable))
     record.write_whole(folder / "config", render(spec, host, seccomp_policy=policy))
     record.erase(folder)
     for log in (spec.log, spec.console_log):
@@ -45,6 +54,10 @@ def start(spec: ContainerSpec, folder: Path, host: Host) -> tuple[Process, Proce
     if found is None:
         raise RuntimeFailed(ended_at_once(spec))
     return found
+
+
+def _within_reach(mount: BindMount, point: Path) -> BindMount:
+    return hotplug.stage(mount, point) if hotplug.is_closed(mount.source) else mount
 
 
 def ended_at_once(spec: ContainerSpec) -> str:

@@ -85,7 +85,8 @@ class ContainerSpec:
     """All that a start needs to know. Paths are absolute.
 
     ``rootfs`` is a tree, or a mount point of one, that every folder above lets the mapped root reach (mode 0711).
-    ``idmap_base`` is the host id of the container's root, None for a privileged container.
+    ``idmap_base`` is the host id of the container's root, None for a privileged container; ``idmap_lines`` say it
+    all instead, where the map has more than one range: (``u`` or ``g``, inside, outside, count).
     ``liblxc_idmaps_rootfs``: the tree holds ids as inside (0-based) and liblxc shall mount it idmapped; False when
     the storage did that already.
     ``personality`` is the architecture to show when it isn't the kernel's own (``i686`` on ``x86_64``).
@@ -114,6 +115,7 @@ class ContainerSpec:
     kernel_limits: Mapping[str, str] = field(default_factory=dict)
     sysctls: Mapping[str, str] = field(default_factory=dict)
     filters_calls: bool = True
+    idmap_lines: tuple[tuple[str, int, int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

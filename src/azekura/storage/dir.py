@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
+from azekura.errors import Unsupported
 from azekura.storage.faults import explained
 from azekura.storage.kernel.mounts import NODEV, clone_mount
 from azekura.storage.names import VolumeName
@@ -55,6 +56,8 @@ class DirStorage(WholeTreeStorage):
         wanted = None if idmap is None or self._can_map(folder, idmap) else idmap
         if present == wanted:
             return
+        if wanted is not None and wanted.direct:
+            raise Unsupported("raw.idmap needs a file system below the storage pool that can map ids")
         with self._replacing(folder) as fresh:
             note_image(fresh, image_of(folder), lasting=False)
             (fresh / "rootfs").mkdir()

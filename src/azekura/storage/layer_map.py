@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from azekura.storage.port import IdMap
+from azekura.storage.port import IdMap, Kind
 
 _MOST_KEPT = 64
 _HOST_ROOT = 2**32 - 2
@@ -77,7 +77,9 @@ def _new_namespace(idmap: IdMap) -> int:
             child.stdin.write(b"\n")
         if child.stdout.read(1) != b"\n":
             raise OSError(None, "can't make a user namespace")
-        lines = f"0 {idmap.base} {idmap.count}\n{_HOST_ROOT} 0 1\n"
-        for kind in ("uid_map", "gid_map"):
-            Path(f"/proc/{child.pid}/{kind}").write_text(lines, encoding="ascii")
+        kinds: tuple[Kind, Kind] = ("u", "g")
+        for kind in kinds:
+            lines = "".join(f"{inside} {outside} {count}\n" for inside, outside, count in idmap.lines(kind))
+            path = Path(f"/proc/{child.pid}/{kind}id_map")
+            path.write_text(f"{lines}{_HOST_ROOT} 0 1\n", encoding="ascii")
         return os.open(f"/proc/{child.pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)

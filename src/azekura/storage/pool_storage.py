@@ -85,6 +85,8 @@ class PoolStorage(Pool):
     def mount(self, name: str, idmap: IdMap | None) -> MountedRootfs:
         folder = self._containers / check_container(name)
         wanted = "privileged" if idmap is None else f"{idmap.base} {idmap.count}"
+        if idmap is not None and idmap.direct:
+            wanted += "".join(f"\n{one.kind} {one.inside} {one.outside} {one.count}" for one in idmap.direct)
         with explained(f"mount {name}", self._path), self._locks.hold(name):
             self._require(VolumeName(name))
             if is_mount_root(folder / "rootfs"):
@@ -95,7 +97,7 @@ class PoolStorage(Pool):
             self._prepare(folder, idmap)
             (folder / "map").write_text(wanted)
             # Only the container's own root may pass: below lie set-uid programs that the container made.
-            os.chown(folder, idmap.base if idmap else 0, 0)
+            os.chown(folder, idmap.outer("u", 0) if idmap else 0, 0)
             folder.chmod(0o100 if idmap else 0o700)
             descriptor = self._open_mount(folder, tree, idmap)
             try:
@@ -291,4 +293,6 @@ class PoolStorage(Pool):
 
 
 def _mounted(folder: Path, idmap: IdMap | None) -> MountedRootfs:
-    return MountedRootfs(folder / "rootfs", 0 if idmap is None else idmap.base)
+    if idmap is None:
+        return MountedRootfs(folder / "rootfs", 0)
+    return MountedRootfs(folder / "rootfs", idmap.base, direct=idmap.direct)

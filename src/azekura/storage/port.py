@@ -13,31 +13,87 @@ name that can't be one; others are named at each method. All methods may be call
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Protocol, Self
+from typing import ClassVar, Literal, Protocol, Self
 
 from azekura.errors import InvalidRequest
 
 _ALL_IDS = 2**32 - 1  # the last one means "no id" to the kernel
 
 
+Kind = Literal["u", "g"]
+"""Users or groups, as liblxc's configuration calls them."""
+
+
+@dataclass(frozen=True, slots=True)
+class DirectIds:
+    """``count`` ids from ``inside`` on are those of the host from ``outside`` on, for the ``kind`` given."""
+
+    kind: Kind
+    inside: int
+    outside: int
+    count: int = 1
+
+
 @dataclass(frozen=True, slots=True)
 class IdMap:
-    """Ids 0 to ``count`` - 1 of a container are ids ``base`` … of the host, for users and groups alike.
+    """Ids 0 to ``count`` - 1 of a container are ids ``base`` … of the host, for users and groups alike, except for
+    what is ``direct``.
 
     Raises:
-        InvalidRequest: ``base`` is not above 0 (the host's root), or the range leaves what ids there are.
+        InvalidRequest: ``base`` is not above 0 (the host's root), the range leaves what ids there are, or an id
+            would be mapped twice.
     """
 
     base: int
     count: int
+    direct: tuple[DirectIds, ...] = ()
 
     def __post_init__(self) -> None:
         if not (self.base > 0 and 0 < self.count < _ALL_IDS and self.base + self.count <= _ALL_IDS):
             raise InvalidRequest(f"Invalid id map: container ids 0 to {self.count} at host id {self.base}")
+        if not self.direct:
+            return
+        for one in self.direct:
+            if one.outside <= 0 or one.inside < 0 or not 0 < one.count < _ALL_IDS:
+                raise InvalidRequest(f"Invalid id map: {one.count} container ids {one.inside} at host id {one.outside}")
+        kinds: tuple[Kind, Kind] = ("u", "g")
+        for kind in kinds:
+            lines = self.lines(kind)
+            for place in (0, 1):
+                spans = sorted((line[place], line[place] + line[2]) for line in lines)
+                if spans[-1][1] > _ALL_IDS - 1 or any(end > start for (_, end), (start, _) in pairwise(spans)):
+                    raise InvalidRequest("Invalid id map: an id would be mapped twice, or is none")
+
+    def lines(self, kind: Kind) -> tuple[tuple[int, int, int], ...]:
+        """The map as the kernel takes it: (inside, outside, count) each."""
+        lines = [(0, self.base, self.count)]
+        direct = [(one.inside, one.outside, one.count) for one in self.direct if one.kind == kind]
+        for inside, _, count in direct:
+            lines = [part for line in lines for part in _without(line, inside, inside + count)]
+        return (*lines, *direct)
+
+    def outer(self, kind: Kind, number: int) -> int:
+        """The host's id of an id inside. Raises InvalidRequest for one that isn't mapped."""
+        for inside, outside, count in self.lines(kind):
+            if inside <= number < inside + count:
+                return outside + number - inside
+        raise InvalidRequest(f"Invalid user or group id {number}: it isn't mapped")
+
+
+def _without(line: tuple[int, int, int], first: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """``line`` less the ids inside from ``first`` to before ``end``."""
+    inside, outside, count = line
+    if inside < first:
+        yield inside, outside, min(count, first - inside)
+    if end < inside + count:
+        start = max(inside, end)
+        yield start, outside + start - inside, inside + count - start
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +101,14 @@ class MountedRootfs:
     """A volume, ready for liblxc.
 
     ``owner_base`` is the host id that on-path id 0 must be written as through ``path``: ``IdMap.base`` when the
-    driver maps ids, 0 when the container is privileged or liblxc maps (``liblxc_idmaps``: then
+    driver maps ids (but for ``direct``), 0 when the container is privileged or liblxc maps (``liblxc_idmaps``: then
     ``lxc.rootfs.options`` needs ``idmap=container``).
     """
 
     path: Path
     owner_base: int
     liblxc_idmaps: bool = False
+    direct: tuple[DirectIds, ...] = ()
 
 
 class TreeFill(Protocol):

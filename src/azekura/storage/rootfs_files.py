@@ -21,6 +21,7 @@ from typing import BinaryIO, Self
 from azekura.errors import AlreadyExists, InUse, InvalidRequest, NotFound, StorageFailed
 from azekura.storage.faults import explained
 from azekura.storage.kernel.paths import open_in_root
+from azekura.storage.port import DirectIds, Kind
 
 _FOLDER = os.O_PATH | os.O_DIRECTORY
 _ENTRY = os.O_PATH | os.O_NOFOLLOW
@@ -52,7 +53,8 @@ class FileStatus:
 
 
 class RootfsFiles:
-    """The files below one root folder. ``owner_base`` is the host id of the container's id 0 on that path.
+    """The files below one root folder. ``owner_base`` is the host id of the container's id 0 on that path, ``direct``
+    what is mapped otherwise.
 
     Holds one descriptor: close it, or the volume stays in use.
 
@@ -60,11 +62,12 @@ class RootfsFiles:
     where a file is wanted, more than 40 links), NoSpace, StorageFailed.
     """
 
-    def __init__(self, root: Path, owner_base: int) -> None:
+    def __init__(self, root: Path, owner_base: int, direct: tuple[DirectIds, ...] = ()) -> None:
         with explained("open the root file system", root):
             self._root = os.open(root, _FOLDER | os.O_NOFOLLOW | os.O_CLOEXEC)
         self._path = root
         self._base = owner_base
+        self._direct = direct
 
     def close(self) -> None:
         """Let the root folder go."""
@@ -97,8 +100,8 @@ class RootfsFiles:
         return FileStatus(
             kind=_kind(status),
             mode=stat.S_IMODE(status.st_mode),
-            uid=self._inner(status.st_uid),
-            gid=self._inner(status.st_gid),
+            uid=self._inner(status.st_uid, "u"),
+            gid=self._inner(status.st_gid, "g"),
             size=status.st_size,
             modified=status.st_mtime,
         )
@@ -142,7 +145,7 @@ class RootfsFiles:
             existing = _entry_status(folder, name)
             if existing is not None:
                 _require_regular(existing, path)
-            owner, group, permissions = self._outer(uid), self._outer(gid), mode
+            owner, group, permissions = self._outer(uid, "u"), self._outer(gid, "g"), mode
             if existing is not None and keep_existing_mode:
                 owner, group = existing.st_uid, existing.st_gid
                 permissions = stat.S_IMODE(existing.st_mode) & ~(stat.S_ISUID | stat.S_ISGID)
@@ -192,7 +195,7 @@ class RootfsFiles:
                 if _link_target(folder, name) == target:
                     return
                 raise AlreadyExists("file", path) from error
-            os.chown(name, self._outer(uid), self._outer(gid), dir_fd=folder, follow_symlinks=False)
+            os.chown(name, self._outer(uid, "u"), self._outer(gid, "g"), dir_fd=folder, follow_symlinks=False)
 
     def remove(self, path: str) -> None:
         """Remove a file, link or node, or an empty folder; a link itself, not what it points to."""
@@ -280,17 +283,23 @@ class RootfsFiles:
         os.mkdir(name, 0o700, dir_fd=above)
         descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
         try:
-            os.fchown(descriptor, self._outer(uid), self._outer(gid))
+            os.fchown(descriptor, self._outer(uid, "u"), self._outer(gid, "g"))
             os.fchmod(descriptor, stat.S_IMODE(mode))
         finally:
             os.close(descriptor)
 
-    def _outer(self, number: int) -> int:
+    def _outer(self, number: int, kind: Kind) -> int:
+        for one in self._direct:
+            if one.kind == kind and one.inside <= number < one.inside + one.count:
+                return one.outside + number - one.inside
         if not 0 <= number < 2**32 - 1 - self._base:
             raise InvalidRequest(f"Invalid user or group id {number}")
         return self._base + number
 
-    def _inner(self, number: int) -> int:
+    def _inner(self, number: int, kind: Kind) -> int:
+        for one in self._direct:
+            if one.kind == kind and one.outside <= number < one.outside + one.count:
+                return one.inside + number - one.outside
         return number - self._base if number >= self._base else _NOBODY
 
     @contextmanager

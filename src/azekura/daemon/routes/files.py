@@ -14,10 +14,8 @@ from aiohttp import web
 from azekura.daemon.call import Call, sync
 from azekura.errors import InvalidRequest, NoSpace, StorageFailed, TooLarge
 from azekura.model.instance import expand_config
-from azekura.services.instances.lifecycle import ID_BASE, ID_COUNT
+from azekura.services.instances.id_maps import current_map
 from azekura.services.instances.profiles import load_profiles
-from azekura.services.settings import truth
-from azekura.storage.port import IdMap
 from azekura.storage.rootfs_files import FileStatus, RootfsFiles
 
 SLICE = 1 << 20  # bytes read or written at once
@@ -33,11 +31,10 @@ def _files(call: Call, name: str) -> Iterator[RootfsFiles]:
             instance = tx.instances.get(name)
             config = expand_config(load_profiles(tx, instance.profiles), instance.config)
         driver = call.depot.pools.of(instance)
-        privileged = truth(config.get("security.privileged", "false"))
         was_mounted = driver.is_mounted(name)
-        mounted = driver.mount(name, None if privileged else IdMap(ID_BASE, ID_COUNT))
+        mounted = driver.mount(name, current_map(config, running=call.server.lifecycle.is_running(name)))
         try:
-            with RootfsFiles(mounted.path, mounted.owner_base) as files:
+            with RootfsFiles(mounted.path, mounted.owner_base, mounted.direct) as files:
                 yield files
         finally:
             if not was_mounted:

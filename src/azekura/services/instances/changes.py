@@ -23,7 +23,7 @@ from azekura.wire.etag import etag_matches
 from azekura.wire.fields import Body
 from azekura.wire.instances import instance_etag
 
-_FIXED = ("volatile.base_image", "volatile.base_blob", "volatile.uuid")
+_FIXED = ("volatile.base_image", "volatile.base_blob", "volatile.uuid", "volatile.idmap.running")
 
 
 def _change(

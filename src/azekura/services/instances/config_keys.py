@@ -9,6 +9,7 @@ from pathlib import Path
 
 from azekura.errors import InvalidRequest
 from azekura.runtime.port import BindMount, Limits
+from azekura.services.instances.id_maps import check_map
 from azekura.services.instances.network_cards import nic_fault
 from azekura.services.instances.snapshot_plans import check_schedule, expiry, snapshot_name
 from azekura.services.instances.unix_devices import unix_fault
@@ -41,6 +42,11 @@ def _allowance(value: str) -> None:
 def _integer(value: str) -> None:
     if not re.fullmatch(r"[+-]?\d{1,18}", value, re.ASCII):
         raise ValueError(f"Invalid value for an integer: {value[:40]}")
+
+
+def _id(value: str) -> None:
+    if not re.fullmatch(r"[1-9]\d{0,9}", value, re.ASCII) or int(value) >= 2**32 - 1:
+        raise ValueError(f"Invalid value for an id: {value[:40]}")
 
 
 def _priority(value: str) -> None:
@@ -99,7 +105,11 @@ KEYS: dict[str, Callable[[str], None]] = {
     "limits.memory.swap": _boolean,
     "limits.memory.swap.priority": _priority,
     "limits.processes": _processes,
+    "raw.idmap": _text,
     "raw.lxc": _text,
+    "security.idmap.base": _id,
+    "security.idmap.isolated": _boolean,
+    "security.idmap.size": _id,
     "security.nesting": _boolean,
     "security.privileged": _boolean,
     "security.protection.delete": _boolean,
@@ -139,6 +149,14 @@ def _check_kernel_key(key: str, value: str, where: str) -> None:
         )
 
 
+def _check_ids(config: Mapping[str, str], where: str) -> None:
+    if any(config.get(key) for key in ("raw.idmap", "security.idmap.base", "security.idmap.size")):
+        try:
+            check_map({**config, "security.privileged": "false"})
+        except InvalidRequest as exc:
+            raise InvalidRequest(f"{where}{exc}") from exc
+
+
 def prefixed(config: Mapping[str, str], prefix: str) -> dict[str, str]:
     """The keys that begin with ``prefix``, without it."""
     return {key.removeprefix(prefix): value for key, value in config.items() if key.startswith(prefix)}
@@ -166,6 +184,7 @@ def check_config(config: Mapping[str, str], where: str = "Invalid config: ") -> 
                 check(value)
             except ValueError as exc:
                 raise InvalidRequest(f"{where}{key}: {exc}") from exc
+    _check_ids(config, where)
 
 
 def check_devices(devices: Mapping[str, Mapping[str, str]], where: str = "Invalid devices: ") -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
@@ -15,6 +16,16 @@ from azekura.model.instance import Instance, InstanceStatus, expand_config, expa
 from azekura.runtime.port import ContainerSpec, Limits
 from azekura.services.depot import Depot
 from azekura.services.instances.config_keys import KERNEL_LIMIT, SYSCTL, prefixed, runtime_limits, runtime_mounts
+from azekura.services.instances.id_maps import (
+    BASE_KEY,
+    ID_COUNT,
+    RUNNING_KEY,
+    free_base,
+    is_isolated,
+    isolated_count,
+    running_text,
+    wanted_map,
+)
 from azekura.services.instances.image_trees import restore_tree
 from azekura.services.instances.network_cards import card_settings, host_names, runtime_nics
 from azekura.services.instances.profiles import load_profiles
@@ -22,13 +33,10 @@ from azekura.services.instances.records import remove_record
 from azekura.services.instances.templating import InstanceFiles, render_templates, write_templates
 from azekura.services.instances.unix_devices import forget_nodes, unix_mounts
 from azekura.services.settings import truth
-from azekura.storage.port import IdMap, MountedRootfs
+from azekura.storage.port import IdMap, Kind, MountedRootfs
 
 log = logging.getLogger("azekura.instances")
 
-# The host ids of unprivileged containers: above the ranges that /etc/subuid gives to people, as LXD's default.
-ID_BASE = 1_000_000
-ID_COUNT = 10_000_001
 _FAILED_START_LOG = 1500  # characters of the container's console shown with a failed start
 
 
@@ -54,6 +62,7 @@ class Lifecycle:
         self._depot = depot
         self._janitor = ThreadPoolExecutor(2, thread_name_prefix="janitor")
         self._recorders = ThreadPoolExecutor(8, thread_name_prefix="recorder")
+        self._allotting = threading.Lock()
         self._starting: set[str] = set()
         self._stopping: set[str] = set()
 
@@ -118,14 +127,19 @@ class Lifecycle:
         config = {**config, **cards}
         rendered = render_templates(files, instance, config, devices, triggers, depot.clock())
         driver = depot.pools.of(instance)
-        idmap = None if truth(config.get("security.privileged", "false")) else IdMap(ID_BASE, ID_COUNT)
+        idmap = self._id_map(instance.name, config)
         restore_tree(depot, driver, instance)
         mounted = driver.mount(instance.name, idmap)
         try:
             write_templates(rendered, mounted)
             spec = self._spec(instance, config, devices, mounted, idmap)
             spec.console_log.unlink(missing_ok=True)
-            changes = {**cards, "volatile.apply_template": None, "volatile.last_state.power": "RUNNING"}
+            changes = {
+                **cards,
+                RUNNING_KEY: running_text(idmap),
+                "volatile.apply_template": None,
+                "volatile.last_state.power": "RUNNING",
+            }
             with self._recording(instance, changes, settle=bool(pending)):
                 depot.runtime().start(spec)
         except BaseException as exc:
@@ -133,6 +147,30 @@ class Lifecycle:
             if isinstance(exc, RuntimeFailed):
                 raise self._explained(instance.name, exc) from exc
             raise
+
+    def _id_map(self, name: str, config: Mapping[str, str]) -> IdMap | None:
+        """The map of a start. An isolated container's range is found, and taken, where it has none that fits."""
+        if not is_isolated(config) or config.get("security.idmap.base"):
+            return wanted_map(config, "")
+        count = isolated_count(config)
+        with self._allotting:
+            with self._depot.catalog.read() as tx:
+                profiles = {one.name: one for one in tx.profiles.list()}
+                others = [
+                    expand_config([profiles[one] for one in other.profiles if one in profiles], other.config)
+                    for other in tx.instances.list()
+                    if other.name != name
+                ]
+            taken = [
+                (idmap.base, idmap.count)
+                for other in others
+                if is_isolated(other) and (other.get("security.idmap.base") or other.get(BASE_KEY, "0") != "0")
+                and (idmap := wanted_map(other, other.get(BASE_KEY, "")))
+            ]  # fmt: skip
+            base = str(free_base(count, taken))
+            if base != config.get(BASE_KEY):
+                update_record(self._depot, name, {BASE_KEY: base})
+        return wanted_map(config, base)
 
     @contextmanager
     def _recording(self, instance: Instance, changes: Mapping[str, str | None], *, settle: bool) -> Iterator[None]:
@@ -178,6 +216,7 @@ class Lifecycle:
             log=logs / "lxc.log",
             idmap_base=idmap.base if idmap else None,
             idmap_count=idmap.count if idmap else ID_COUNT,
+            idmap_lines=_lines(idmap),
             liblxc_idmaps_rootfs=mounted.liblxc_idmaps,
             nesting=truth(config.get("security.nesting", "false")),
             environment=prefixed(config, "environment."),
@@ -188,7 +227,7 @@ class Lifecycle:
             nics=runtime_nics(devices, config),
             extra_mounts=(
                 *runtime_mounts(devices),
-                *unix_mounts(self._depot.folder.devices / instance.name, devices, idmap.base if idmap else 0),
+                *unix_mounts(self._depot.folder.devices / instance.name, devices, idmap.outer("u", 0) if idmap else 0),
             ),
             personality=instance.architecture if instance.architecture != native() else None,
             raw_lxc=config.get("raw.lxc", ""),
@@ -334,7 +373,11 @@ class Lifecycle:
             return
         forget_nodes(self._depot.folder.devices / name)
         for_this_run = [key for key in instance.config if key.startswith("volatile.") and key.endswith(".host_name")]
-        update_record(self._depot, name, {**dict.fromkeys(for_this_run), "volatile.last_state.power": "STOPPED"})
+        update_record(
+            self._depot,
+            name,
+            {**dict.fromkeys(for_this_run), RUNNING_KEY: None, "volatile.last_state.power": "STOPPED"},
+        )
         self._depot.events.lifecycle("instance-shutdown", f"/1.0/instances/{name}")
 
     def _unmount(self, instance: Instance) -> bool:
@@ -385,3 +428,11 @@ class Lifecycle:
     def close(self) -> None:
         self._janitor.shutdown(wait=True, cancel_futures=False)
         self._recorders.shutdown(wait=True, cancel_futures=False)
+
+
+def _lines(idmap: IdMap | None) -> tuple[tuple[str, int, int, int], ...]:
+    """The map as liblxc takes it, where it has more than one range."""
+    if idmap is None or not idmap.direct:
+        return ()
+    kinds: tuple[Kind, Kind] = ("u", "g")
+    return tuple((kind, *line) for kind in kinds for line in idmap.lines(kind))

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from azekura.runtime.port import BindMount, Nic, Runtime
 from azekura.services.depot import Depot
 from azekura.services.instances.config_keys import runtime_limits, runtime_mounts
-from azekura.services.instances.lifecycle import ID_BASE
+from azekura.services.instances.id_maps import current_map
 from azekura.services.instances.network_cards import host_names, runtime_nics
 from azekura.services.instances.unix_devices import KINDS, node_path, unix_mounts
-from azekura.services.settings import truth
 
 Devices = Mapping[str, Mapping[str, str]]
 
@@ -41,7 +40,8 @@ def apply_devices(depot: Depot, name: str, before: Devices, after: Devices, conf
         RuntimeFailed: the kernel refused one.
     """
     runtime, nodes = depot.runtime(), depot.folder.devices / name
-    root = 0 if truth(config.get("security.privileged", "false")) else ID_BASE
+    idmap = current_map(config, running=True)
+    root = idmap.outer("u", 0) if idmap else 0
     old = {device: before[device] for device in before if after.get(device) != before[device]}
     new = {device: after[device] for device in after if before.get(device) != after[device]}
     for mount in _mounts(old, optional=True):

@@ -8,7 +8,7 @@ from azekura.errors import Forbidden
 from azekura.services.settings import truth
 
 _KEYS = ("raw.lxc", "security.privileged", "security.nesting")
-_PREFIXES = ("linux.sysctl.",)
+_PREFIXES = ("linux.sysctl.", "raw.idmap", "security.idmap.base", "security.idmap.size", "volatile.idmap.")
 
 
 def check_restricted(

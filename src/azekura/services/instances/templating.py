@@ -93,7 +93,7 @@ def write_templates(rendered: list[RenderedFile], rootfs: MountedRootfs) -> None
     """
     if not rendered:
         return
-    with RootfsFiles(rootfs.path, rootfs.owner_base) as files:
+    with RootfsFiles(rootfs.path, rootfs.owner_base, rootfs.direct) as files:
         for one in rendered:
             if not (one.create_only and files.exists(one.path)):
                 files.write_file(one.path, one.content)
