@@ -18,7 +18,7 @@ from azekura.catalog.schema import aliases, blobs, image_metadata, image_secrets
 from azekura.catalog.session import Row, Session
 from azekura.errors import AlreadyExists, Ambiguous, NotFound
 from azekura.model.fingerprint import Fingerprint, is_prefix
-from azekura.model.image import Image
+from azekura.model.image import Image, ImageFile
 from azekura.model.source import Protocol
 
 CANDIDATES = 100  # named in an Ambiguous error at the most
@@ -30,6 +30,10 @@ _GET = _SELECT.where(_ONE)
 # A range, not LIKE: served by the primary key, and no character means anything but itself. 'g' comes after every digit.
 _IN_RANGE = (images.c.fingerprint >= sa.bindparam("first"), images.c.fingerprint < sa.bindparam("end"))
 _MATCHING = sa.select(images.c.fingerprint).where(*_IN_RANGE, _PRESENT).order_by(images.c.fingerprint).limit(CANDIDATES)
+_FILE_COLUMNS = (
+    *(images.c.metadata_sha256, images.c.metadata_size, images.c.metadata_extension),
+    *(images.c.rootfs_sha256, images.c.rootfs_size, images.c.rootfs_extension),
+)
 _ALIASES = sa.select(*ALIAS_COLUMNS).where(aliases.c.fingerprint == sa.bindparam("wanted")).order_by(aliases.c.name)
 
 
@@ -115,6 +119,21 @@ class Images:
         )
         return None if row is None else self._complete(row)
 
+    def public_file(self, sha256: str, deleted_since: datetime) -> ImageFile | None:
+        """The file of that sha256 if it belongs to a public image: one that is there, or was deleted since then."""
+        row = self._session.row(
+            sa.select(*_FILE_COLUMNS)
+            .where(
+                images.c.public,
+                sa.or_(images.c.metadata_sha256 == sha256, images.c.rootfs_sha256 == sha256),
+                sa.or_(images.c.deleted_at.is_(None), images.c.deleted_at > to_moment(deleted_since)),
+            )
+            .limit(1)
+        )
+        if row is None:
+            return None
+        return ImageFile(*row[:3]) if row[0] == sha256 else ImageFile(*row[3:])
+
     def count(self) -> int:
         """How many there are, without the deleted ones."""
         row = self._session.row(sa.select(sa.func.count()).select_from(images).where(_PRESENT))
@@ -132,7 +151,7 @@ class Images:
         """Raises:
         NotFound: in LXD's words.
         """
-        self._change(fingerprint, {"last_used_at": to_moment(when)})
+        self._change(fingerprint, {"last_used_at": to_moment(when)}, counted=False)
 
     def delete(self, fingerprint: Fingerprint, when: datetime) -> None:
         """Take an image out of sight; its aliases and secrets go, and the aliases' history says why.
@@ -200,9 +219,9 @@ class Images:
             self.get(fingerprint, deleted=True)
         return {name: bytes(content) for name, content in rows}
 
-    def _change(self, fingerprint: Fingerprint, values: dict[str, Any]) -> None:
+    def _change(self, fingerprint: Fingerprint, values: dict[str, Any], *, counted: bool = True) -> None:
         statement = images.update().where(_ONE, _PRESENT)
-        if self._session.change(statement, {"wanted": fingerprint.value, **values}) == 0:
+        if self._session.change(statement, {"wanted": fingerprint.value, **values}, counted=counted) == 0:
             raise image_not_found(fingerprint.value)
 
     def _complete(self, row: Row) -> Image:

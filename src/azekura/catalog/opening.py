@@ -28,6 +28,8 @@ class Catalog:
         self._database = database
         self._clock = clock
         self._here = threading.local()
+        self._counting = threading.Lock()
+        self._changes: dict[str, int] = {}
 
     @property
     def where(self) -> str:
@@ -58,11 +60,26 @@ class Catalog:
         if getattr(self._here, "writing", False):
             raise RuntimeError("a write transaction inside a write transaction would wait for itself for ever")
         self._here.writing = True
+        changed: set[str] = set()
         try:
             with self._database.writing(durable=durable) as connection:
-                yield Transaction(Session(connection, self._database.where, self._clock))
+                session = Session(connection, self._database.where, self._clock)
+                changed = session.changed
+                yield Transaction(session)
         finally:
             self._here.writing = False
+            with self._counting:
+                for table in changed:
+                    self._changes[table] = self._changes.get(table, 0) + 1
+
+    def changes(self, *tables: str) -> int:
+        """A number that is another one after each change of ``tables`` by this process; :meth:`write` returns later.
+
+        Ask for it before reading: what is read then is of that number, or newer. When an image was last used doesn't
+        count.
+        """
+        with self._counting:
+            return sum(self._changes.get(table, 0) for table in tables)
 
     def close(self) -> None:
         """Let go of the database. No transaction may be under way."""

@@ -18,14 +18,17 @@ Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
 
 class Session:
-    """What the tables' classes share. ``where`` names the catalog in errors; ``clock`` gives aware UTC dates."""
+    """What the tables' classes share. ``where`` names the catalog in errors; ``clock`` gives aware UTC dates;
+    ``changed`` are the names of the tables that were changed.
+    """
 
-    __slots__ = ("_connection", "clock", "where")
+    __slots__ = ("_connection", "changed", "clock", "where")
 
     def __init__(self, connection: sa.Connection, where: str, clock: Callable[[], datetime]) -> None:
         self._connection = connection
         self.where = where
         self.clock = clock
+        self.changed: set[str] = set()
 
     def rows(self, statement: sa.Executable, parameters: Parameters = None) -> Sequence[Row]:
         """All rows. Nothing stored equals text that can't be stored: a search for that finds nothing."""
@@ -58,12 +61,16 @@ class Session:
             finally:
                 cursor.close()
 
-    def change(self, statement: sa.Executable, parameters: Parameters = None) -> int:
+    def change(self, statement: sa.Executable, parameters: Parameters = None, *, counted: bool = True) -> int:
         """Run an INSERT, UPDATE or DELETE; the number of rows it touched.
+
+        Not ``counted`` is what nobody who watches the table (``Catalog.changes``) cares about.
 
         Raises:
             InvalidRequest, NoSpace, StorageFailed: see :func:`azekura.catalog.failures.translated`.
         """
+        if counted:
+            self.changed.add(str(getattr(getattr(statement, "table", None), "name", "")))
         with translated(self.where):
             return self._connection.execute(statement, parameters).rowcount
 

@@ -118,8 +118,10 @@ def _answers(answer: Answer) -> dict[str, Any]:
                 found["304"] = {"description": "Not changed"}
         case Stream():
             found = {"101": {"description": "A websocket"}}
-        case Document():
+        case Document(kept):
             found = {"200": {"description": "The document", "content": _json({"type": "object"})}}
+            if kept:
+                found["304"] = {"description": "Not changed"}
     return {**found, **{status: {"$ref": f"#/components/responses/{name}"} for status, (name, _) in _ERRORS.items()}}
 
 

@@ -47,7 +47,9 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A JSON document without an envelope."""
+    """A JSON document without an envelope. ``kept``: by clients too, who ask whether it has changed."""
+
+    kept: bool = False
 
 
 Answer = Now | Later | Bytes | Stream | Document
@@ -116,6 +118,7 @@ _IMAGE = "/1.0/images/{fingerprint}"
 _ALIAS = "/1.0/images/aliases/{name}"
 _ONE = "/1.0/instances/{name}"
 _SNAPSHOT = f"{_ONE}/snapshots/{{snapshot}}"
+_STREAMS = "/streams/v1"
 _PROFILE, _POOL = "/1.0/profiles/{name}", "/1.0/storage-pools/{name}"
 _PROJECT, _CERTIFICATE = "/1.0/projects/{name}", "/1.0/certificates/{fingerprint}"
 
@@ -164,6 +167,13 @@ SHAPES: dict[tuple[str, str], Shape] = {
     ("POST", f"{_IMAGE}/pin"): Shape(DONE, "ImagePin"),
     ("POST", f"{_IMAGE}/undelete"): Shape(Now(ref("Image"))),
     ("GET", f"{_IMAGE}/used-by"): Shape(Now(TEXTS)),
+    # simplestreams
+    ("GET", f"{_STREAMS}/index.json"): Shape(Document(kept=True)),
+    ("HEAD", f"{_STREAMS}/index.json"): Shape(Document(kept=True)),
+    ("GET", f"{_STREAMS}/images.json"): Shape(Document(kept=True)),
+    ("HEAD", f"{_STREAMS}/images.json"): Shape(Document(kept=True)),
+    ("GET", f"{_STREAMS}/files/{{name}}"): Shape(Bytes(ranges=True)),
+    ("HEAD", f"{_STREAMS}/files/{{name}}"): Shape(Bytes(ranges=True)),
     # instances
     ("GET", "/1.0/instances"): Shape(_listing("Instance"), query=FILTERED),
     ("POST", "/1.0/instances"): Shape(LATER, "InstancesPost"),

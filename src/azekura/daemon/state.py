@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from azekura.services.depot import Depot
+from azekura.services.images.streams import Streams
 from azekura.services.instances.lifecycle import Lifecycle
 from azekura.services.settings import Settings
 from azekura.services.trust import Trust
@@ -41,7 +42,12 @@ class ServerState:
     background: Background | None = None
     exec_sessions: ExecSessions | None = None
     downloads: int = 0  # running now; many of them get smaller slices
+    streams: Streams = field(init=False)
+    streams_turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     stop_instances: float | None = None  # seconds given to containers when `lxd shutdown` asked for it
+
+    def __post_init__(self) -> None:
+        self.streams = Streams(self.depot)
 
     def close(self) -> None:
         for pool in (self.requests, self.readers, self.uploads):

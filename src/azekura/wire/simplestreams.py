@@ -278,8 +278,8 @@ def _item(ftype: str, path: str, raw: dict[str, Any]) -> Item:
     )
 
 
-def index_to_json(index: StreamIndex) -> bytes:
-    """The document, for a file that changes only when ``index`` does."""
+def index_to_json(index: StreamIndex, *, compact: bool = False) -> bytes:
+    """The document, for a file that changes only when ``index`` does. ``compact``: on one line, for programs alone."""
     return _encode(
         {
             **index.extra,
@@ -296,12 +296,13 @@ def index_to_json(index: StreamIndex) -> bytes:
                 }
                 for key, entry in index.entries.items()
             },
-        }
+        },
+        compact,
     )
 
 
-def products_to_json(file: ProductFile) -> bytes:
-    """The document; requirements are written under both names, for LXD and for Incus."""
+def products_to_json(file: ProductFile, *, compact: bool = False) -> bytes:
+    """The document; requirements are written under both names, for LXD and for Incus. ``compact``: as for an index."""
     return _encode(
         {
             **file.extra,
@@ -310,7 +311,8 @@ def products_to_json(file: ProductFile) -> bytes:
             "format": file.format,
             **_optional(updated=file.updated),
             "products": {key: _product_to_json(product) for key, product in file.products.items()},
-        }
+        },
+        compact,
     )
 
 
@@ -352,5 +354,7 @@ def _optional(**fields: str) -> dict[str, str]:
     return {key: value for key, value in fields.items() if value}
 
 
-def _encode(document: dict[str, Any]) -> bytes:
+def _encode(document: dict[str, Any], compact: bool) -> bytes:
+    if compact:
+        return json.dumps(document, separators=(",", ":")).encode() + b"\n"
     return json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n"

