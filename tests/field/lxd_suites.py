@@ -96,6 +96,25 @@ RUNS = (
         ("test_container_metadata", "test_server_config_password", "test_projects_default"),
     ),
     Run(
+        "trust",
+        ("test_tls_restrictions", "test_certificate_edit"),
+        (
+            Put("suites/tls_restrictions.sh", "^.*project (create|delete) .*blah.*$", ":", PROJECTS),
+            Put("suites/tls_restrictions.sh", r"^  .* grep -q blah$", "", PROJECTS),
+            Put("suites/tls_restrictions.sh", "(\\[')blah('\\])", r"\1default\2", PROJECTS),
+            Put("suites/tls_restrictions.sh", r"blah", "default", PROJECTS),
+            Put(
+                "suites/tls_restrictions.sh",
+                r"^  ! lxc_remote project list localhost: \| grep -q default.*$",
+                "",
+                PROJECTS,
+            ),
+        ),
+        debian_client=True,
+    ),
+    Run("descriptors", ("test_fdleak",)),
+    Run("template", ("test_template",)),
+    Run(
         "init",
         ("test_init_auto", "test_init_preseed", "test_init_interactive"),
         (

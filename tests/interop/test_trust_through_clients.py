@@ -231,3 +231,51 @@ def test_a_clients_name_may_come_from_standard_input(admin: Seat) -> None:
     listed = json.loads(admin.lxc("config", "trust", "list-tokens", "-f", "json"))
     assert [one["ClientName"] for one in listed] == ["laptop"]
     admin.lxc("config", "trust", "revoke-token", "laptop")
+
+
+def new_certificate(folder: Path, name: str) -> str:
+    """Made in ``folder``; its PEM."""
+    subprocess.run(
+        f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-384 -nodes -keyout {folder}/{name}.key "
+        f"-out {folder}/{name}.crt -days 2 -subj /CN={name}".split(),
+        check=True,
+        capture_output=True,
+    )
+    return (folder / f"{name}.crt").read_text()
+
+
+@pytest.mark.parametrize("restricted", [True, False])
+def test_a_client_puts_another_certificate_in_the_place_of_its_own(
+    admin: Seat, visitor: Seat, restricted: bool
+) -> None:
+    words = ("--restricted", "--projects", "default") if restricted else ()
+    visitor.lxc("remote", "add", "far", join_token(admin, "rotating", *words))
+    (row,) = json.loads(admin.lxc("config", "trust", "list", "-f", "json"))
+    order = json.dumps({"certificate": new_certificate(visitor.config, "next")})
+    path = f"/1.0/certificates/{row['fingerprint']}"
+    if restricted:
+        changes: tuple[dict[str, object], ...] = ({"restricted": False}, {"name": "other"}, {"projects": []})
+        for change in changes:
+            said = visitor.fails("query", "-X", "PATCH", "-d", json.dumps(change), f"far:{path}")
+            assert "Only the certificate can be changed" in said
+    visitor.lxc("query", "-X", "PATCH", "-d", order, f"far:{path}")
+    assert "not authorized" in visitor.fails("list", "far:").lower()
+    for end in ("crt", "key"):
+        (visitor.config / f"next.{end}").replace(visitor.config / f"client.{end}")
+    assert visitor.lxc("list", "far:", "-f", "csv") == ""
+    (changed,) = json.loads(admin.lxc("config", "trust", "list", "-f", "json"))
+    assert changed["fingerprint"] != row["fingerprint"]
+    kept = ("name", "restricted", "projects")
+    assert [changed[key] for key in kept] == [row[key] for key in kept]
+
+
+def test_nobody_changes_the_certificate_of_another(admin: Seat, visitor: Seat) -> None:
+    admin.lxc("config", "trust", "add", "--name", "x", "-q")
+    visitor.lxc("remote", "add", "far", join_token(admin, "guest", "--restricted", "--projects", "default"))
+    new_certificate(visitor.config, "friend")
+    admin.lxc("config", "trust", "add", str(visitor.config / "friend.crt"))
+    trusted = json.loads(admin.lxc("config", "trust", "list", "-f", "json"))
+    (friend,) = (one["fingerprint"] for one in trusted if one["name"] == "friend.crt")
+    order = json.dumps({"certificate": new_certificate(visitor.config, "evil")})
+    visitor.fails("query", "-X", "PATCH", "-d", order, f"far:/1.0/certificates/{friend}")
+    assert friend in admin.lxc("config", "trust", "list", "-f", "json")

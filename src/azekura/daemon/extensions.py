@@ -61,6 +61,7 @@ EXTENSIONS = (
     "instance_file_head",
     "remote_token_expiry",
     "init_preseed",
+    "certificate_self_renewal",
     # later LXDs and Incus
     "instance_create_start",
     "image_copy_profile",

@@ -16,6 +16,7 @@ from datetime import datetime
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from azekura.catalog import Transaction
 from azekura.errors import AlreadyExists, AzekuraError, Forbidden, InvalidRequest, TooLarge
 from azekura.model.lifespan import end_of
 from azekura.model.trust import Token, TrustedCertificate
@@ -53,6 +54,13 @@ def fingerprint_of(der: bytes) -> str:
 def is_current(certificate: x509.Certificate, now: datetime) -> bool:
     """Whether ``now`` is between its dates."""
     return certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc
+
+
+def _add(tx: Transaction, trusted: TrustedCertificate) -> None:
+    try:
+        tx.certificates.add(trusted)
+    except AlreadyExists:
+        raise AlreadyExists("certificate", trusted.fingerprint, message="Certificate already in trust store") from None
 
 
 class Trust:
@@ -95,19 +103,32 @@ class Trust:
             restricted=restricted,
             projects=tuple(projects),
         )
-        try:
-            with self._depot.catalog.write() as tx:
-                tx.certificates.add(trusted)
-        except AlreadyExists:
-            raise AlreadyExists(
-                "certificate", trusted.fingerprint, message="Certificate already in trust store"
-            ) from None
+        with self._depot.catalog.write() as tx:
+            _add(tx, trusted)
         self._depot.events.lifecycle("certificate-created", f"/1.0/certificates/{trusted.fingerprint}")
         return trusted
 
-    def change(self, trusted: TrustedCertificate, **fields: object) -> None:
+    def change(self, fingerprint: str, entry: TrustedCertificate, certificate: x509.Certificate | None) -> None:
+        """Put ``entry`` down for the one with that (whole) fingerprint; ``certificate`` takes the place of the old.
+
+        Raises:
+            NotFound: it isn't there any more.
+            AlreadyExists: ``certificate`` has an entry of its own.
+            InvalidRequest: ``certificate`` is outside its dates.
+        """
+        if certificate is not None and not is_current(certificate, self._depot.clock()):
+            raise InvalidRequest("Invalid certificate: it is not valid at this time")
+        if certificate is not None:
+            der = certificate.public_bytes(Encoding.DER)
+            pem = certificate.public_bytes(Encoding.PEM).decode()
+            entry = replace(entry, fingerprint=fingerprint_of(der), pem=pem)
         with self._depot.catalog.write() as tx:
-            tx.certificates.replace(replace(trusted, **fields))  # type: ignore[arg-type]
+            if entry.fingerprint == fingerprint:
+                tx.certificates.replace(entry)
+            else:
+                tx.certificates.remove(fingerprint)
+                _add(tx, entry)
+        self._depot.events.lifecycle("certificate-updated", f"/1.0/certificates/{fingerprint}")
 
     def remove(self, fingerprint: str) -> None:
         """Raises:

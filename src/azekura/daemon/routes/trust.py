@@ -10,13 +10,13 @@ from cryptography import x509
 
 from azekura.daemon.call import Call, started, sync, url
 from azekura.daemon.callers import Access
-from azekura.errors import Forbidden, InvalidRequest, NotFound
+from azekura.errors import Forbidden, InvalidRequest, NotFound, StaleETag
 from azekura.model.image import NEVER
 from azekura.model.operation import OperationClass, OperationStatus
 from azekura.model.trust import Token, TrustedCertificate
 from azekura.services.operations import Running
 from azekura.services.trust import encode_join_token, parse_certificate
-from azekura.wire.etag import etag_of
+from azekura.wire.etag import etag_matches, etag_of
 from azekura.wire.fields import Body
 from azekura.wire.times import format_time, parse_time
 
@@ -141,7 +141,13 @@ async def show(call: Call) -> web.StreamResponse:
 
 
 async def _change(call: Call, *, merge: bool) -> web.StreamResponse:
+    """An administrator changes everything; anybody else only puts another certificate in the place of their own."""
     found = await _find(call)
+    admin = call.caller.access >= Access.ADMIN
+    if not admin and call.caller.name != found.fingerprint:
+        raise NotFound("certificate", message="Certificate not found")
+    if (if_match := call.if_match()) is not None and not etag_matches(if_match, _etag(found)):
+        raise StaleETag(f"ETag doesn't match: {_etag(found)} vs {if_match}")
     body = Body(await call.json(), "certificate")
     changed = replace(
         found,
@@ -149,12 +155,11 @@ async def _change(call: Call, *, merge: bool) -> web.StreamResponse:
         restricted=body.flag("restricted", found.restricted) if merge else body.flag("restricted"),
         projects=body.texts("projects") if body.has("projects") or not merge else found.projects,
     )
-
-    def write() -> None:
-        with call.depot.catalog.write() as tx:
-            tx.certificates.replace(changed)
-
-    await call.work(write)
+    if not admin and changed != found:
+        raise Forbidden("Only the certificate can be changed")
+    given = body.text("certificate")
+    certificate = parse_certificate(given) if given else None
+    await call.work(call.server.trust.change, found.fingerprint, changed, certificate)
     return sync()
 
 
