@@ -703,3 +703,11 @@ def test_a_folder_below_a_closed_one_is_there_from_the_start(api: Rest, tmp_path
     assert str(shown) not in Path("/proc/self/mountinfo").read_text()
     remove(api, "closed")
     assert (shown / "hello").read_text() == "there\n"
+
+
+def test_profiles_with_two_root_disks_make_no_instance(api: Rest) -> None:
+    another = {"type": "disk", "path": "/", "pool": "default"}
+    assert api.post("profiles", {"name": "rooted", "config": {}, "devices": {"other": another}}).status == 201
+    order = {"name": "torn", "source": {"type": "image", "alias": "busybox"}, "profiles": ["default", "rooted"]}
+    assert "More than one root disk" in api.failed(api.post("instances", order))
+    api.delete("profiles/rooted")

@@ -403,3 +403,16 @@ def test_missing_folders_get_the_servers_mode_and_the_files_owner(lxc: Lxc, tmp_
         ("/a", None, "7"),
         ("/a/b", None, "7"),
     ]
+
+
+def test_a_dot_at_the_end_of_a_target_is_a_folder(lxc: Lxc, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    made: list[str] = []
+
+    def handler(request: Request) -> None:
+        made.append(request.query.partition("path=")[2].partition("&")[0].replace("%2F", "/"))
+        request.sync({})
+
+    for target in ("c1/.", "c1/tmp/./", "c1/tmp/a/.."):
+        assert lxc(handler, "file", "push", str(tmp_path / "file"), target)[0] == 0
+    assert made == ["/file", "/tmp/file", "/tmp/file"]

@@ -107,7 +107,9 @@ def push(call: Invocation) -> None:
     options = call.options
     *sources, target = call.arguments
     files, path = _locate(call, target, "Invalid target")
-    to_folder = path.endswith("/")
+    to_folder = path.endswith(("/", "/.", "/.."))
+    if to_folder:
+        path = f"{os.path.normpath(path).rstrip('/')}/"
     if options.switch("recursive"):
         if options.given("uid") or options.given("gid") or options.given("mode"):
             raise InvalidRequest("Can't supply uid/gid/mode in recursive mode")

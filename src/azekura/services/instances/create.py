@@ -137,6 +137,7 @@ def _record(
     with depot.catalog.read() as tx:
         profiles = load_profiles(tx, names)
     devices = expand_devices(profiles, without_empty(request.devices))
+    check_devices(devices)
     pool = root_pool(devices)
     if not pool:
         raise InvalidRequest(
