@@ -461,3 +461,53 @@ def test_images_follow_a_renamed_profile_and_let_go_of_a_deleted_one(catalog: Ca
         tx.profiles.delete("tpu")
         assert tx.images.get(fingerprint("a")).profiles == ("default",)
         assert tx.images.get(fingerprint("b")).profiles == ()
+
+
+def test_files_of_public_images_are_found_by_their_sha256(catalog: Catalog) -> None:
+    with catalog.write() as tx:
+        tx.images.create(FULL, metadata_yaml=YAML, templates={})
+        put(tx, "cd", files=SplitFiles(ImageFile("1" * 64, 700, ".tar.xz"), ImageFile("3" * 64, 5, ".tar")))
+    with catalog.read() as tx:
+        assert tx.images.public_file("1" * 64, NOW) == ImageFile("1" * 64, 700, ".tar.xz")
+        assert tx.images.public_file("2" * 64, NOW) == ImageFile("2" * 64, 1 << 40, ".squashfs")
+        assert tx.images.public_file("3" * 64, NOW) is None, "its image is private"
+        assert tx.images.public_file("4" * 64, NOW) is None
+        assert tx.images.public_file("\ud800", NOW) is None
+    with catalog.write() as tx:
+        tx.images.delete(FULL.fingerprint, NOW)
+    with catalog.read() as tx:
+        assert tx.images.public_file("2" * 64, NOW - timedelta(seconds=1)) is not None
+        assert tx.images.public_file("2" * 64, NOW) is None
+
+
+def test_changes_of_tables_are_counted(catalog: Catalog) -> None:
+    seen = [catalog.changes("images", "aliases")]
+
+    def counts() -> bool:
+        seen.append(catalog.changes("images", "aliases"))
+        return seen[-1] != seen[-2]
+
+    with catalog.write() as tx:
+        put(tx, "ab", "web")
+        assert not counts(), "others can't see it yet"
+    assert counts()
+    with catalog.write() as tx:
+        tx.images.mark_used(fingerprint("ab"), NOW)
+        tx.profiles.create(Profile("p"))
+        tx.settings.set({"user.a": "b"})
+    assert not counts()
+    with catalog.write() as tx:
+        tx.aliases.rename("web", "www")
+    assert counts()
+    with catalog.write() as tx:
+        tx.images.replace(image("ab", public=True))
+    assert counts()
+    with catalog.write() as tx:
+        tx.images.delete(fingerprint("ab"), NOW)
+    assert counts()
+    with catalog.write() as tx:
+        tx.images.undelete(fingerprint("ab"))
+    assert counts()
+    with catalog.write() as tx:
+        tx.images.purge(fingerprint("ab"))
+    assert counts()

@@ -61,4 +61,6 @@ def expressible(alias: str) -> bool:
 
 
 def _spellings(architecture: str) -> tuple[str, ...]:
-    return (*ALIASES.get(architecture, ()), architecture)
+    """Debian's first, then LXD's, then what else clients understand."""
+    others = ALIASES.get(architecture, ())
+    return (*others[:1], architecture, *others[1:])
