@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from azekura.client.envelope import Record
     from azekura.client.http1 import Answer
     from azekura.client.operations import Operation, Watcher
+    from azekura.client.proxy import Proxies
     from azekura.client.websocket import WebSocket
 
     Query = dict[str, str] | list[tuple[str, str]]
@@ -30,9 +31,9 @@ class Server:
 
     ``url`` is ``unix://`` + socket path, or ``https://host[:port]``. ``certificate``, ``key`` and
     ``server_certificate`` are PEM texts: who we are, and the exact certificate the server must show (None: one that
-    the system's authorities vouch for). ``token`` is sent as a bearer token. Every method raises the
-    :class:`azekura.errors.AzekuraError` that fits the server's status, with the server's own words, and
-    ``ConnectionFailed`` or ``BadAnswer`` when there is no sensible answer.
+    the system's authorities vouch for). ``token`` is sent as a bearer token; ``proxies`` are the environment's where
+    none are given. Every method raises the :class:`azekura.errors.AzekuraError` that fits the server's status, with the
+    server's own words, and ``ConnectionFailed`` or ``BadAnswer`` when there is no sensible answer.
     """
 
     trace: ClassVar[Callable[[str], None] | None] = None  # told of each request and its status, for --debug
@@ -47,6 +48,7 @@ class Server:
         token: str | None = None,
         project: str | None = None,
         user_agent: str = "Azekura",
+        proxies: Proxies | None = None,
     ) -> None:
         self.url = url
         self.project = project
@@ -60,7 +62,9 @@ class Server:
             self.transport = SocketTransport(url[len("unix://") :])
             self._quiet: float | None = None
         elif url.startswith("https://"):
-            self.transport = TlsTransport(url, certificate=certificate, key=key, server_certificate=server_certificate)
+            self.transport = TlsTransport(
+                url, certificate=certificate, key=key, server_certificate=server_certificate, proxies=proxies
+            )
             self._quiet = QUIET
         else:
             raise InvalidRequest(f'Not an address of a server: "{url}" (unix:// and https:// are)')

@@ -76,10 +76,12 @@ def server_certificate(host: str, port: int, timeout: float = 10.0) -> str:
     Raises:
         ConnectionFailed: no TLS server there.
     """
+    from azekura.client.proxy import Proxies, dial
+
     context = client_context(None, None, verify=False)
     try:
         with (
-            socket.create_connection((host, port), timeout=timeout) as plain,
+            dial(Proxies.of(), host, port, timeout) as plain,
             context.wrap_socket(plain, server_hostname=host) as secure,
         ):
             der = secure.getpeercert(binary_form=True)

@@ -7,7 +7,14 @@ through urllib3 (connection pool, keep-alive), imported when the first such tran
 from __future__ import annotations
 
 import errno
-from _socket import AF_UNIX, MSG_PEEK, SOCK_STREAM, socket  # the socket module around it takes 3 ms to import
+from _socket import (  # the socket module around it takes 3 ms to import
+    AF_UNIX,
+    IPPROTO_TCP,
+    MSG_PEEK,
+    SOCK_STREAM,
+    TCP_NODELAY,
+    socket,
+)
 
 from azekura.client.http1 import RECEIVE, Answer, SocketAnswer, request_head, send_body
 from azekura.errors import BadAnswer, ConnectionFailed, Forbidden, InvalidRequest
@@ -16,10 +23,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
+    from socket import socket as Socket  # noqa: N812 - the class around _socket's
+    from typing import Any
 
     import urllib3
 
     from azekura.client.body import Body
+    from azekura.client.proxy import Proxies
 
 CONNECT_TIMEOUT = 10.0  # seconds for a TCP connection and its handshake
 IDLE = 0.01  # seconds without an answer after which there is time for something else
@@ -171,7 +181,8 @@ class TlsTransport(Transport):
     """An ``https://`` server.
 
     Its certificate must be ``server_certificate`` (PEM, compared byte by byte) or, when that is None, one that the
-    system's authorities vouch for. ``certificate`` and ``key`` (PEM) are shown to it when given.
+    system's authorities vouch for. ``certificate`` and ``key`` (PEM) are shown to it when given. ``proxies``: None for
+    those of the environment.
     """
 
     def __init__(
@@ -182,10 +193,12 @@ class TlsTransport(Transport):
         key: str | None = None,
         server_certificate: str | None = None,
         connect_timeout: float = CONNECT_TIMEOUT,
+        proxies: Proxies | None = None,
     ) -> None:
         import urllib3
 
         from azekura.client.bulk_tls import BulkContext
+        from azekura.client.proxy import Proxies
         from azekura.client.tls import client_context, fingerprint_of_pem
 
         parsed = urllib3.util.parse_url(url)
@@ -197,9 +210,10 @@ class TlsTransport(Transport):
         self._netloc = parsed.netloc or parsed.host
         self._prefix = (parsed.path or "").rstrip("/")
         self._connect_timeout = connect_timeout
+        self._proxies = Proxies.of() if proxies is None else proxies
         self._pin = fingerprint_of_pem(server_certificate) if server_certificate else None
         self._context: ssl.SSLContext = client_context(certificate, key, verify=self._pin is None, kind=BulkContext)
-        self._pool = urllib3.HTTPSConnectionPool(
+        self._pool = _pool_kind(self._tcp)(
             self._host,
             self._port,
             maxsize=4,
@@ -252,14 +266,19 @@ class TlsTransport(Transport):
             raise ConnectionFailed(f"The connection to {self._netloc} broke: {_reason(exc)}") from exc
         return PooledAnswer(response)
 
+    def _tcp(self) -> Socket:
+        """A connection for TLS, through the proxy that is set for the server."""
+        from azekura.client.proxy import dial
+
+        return dial(self._proxies, self._host, self._port, self._connect_timeout)
+
     def dial(self) -> socket:
         import ssl
-        from socket import create_connection
 
         from azekura.client.tls import SharedTlsSocket, check_pin
 
         try:
-            plain = create_connection((self._host, self._port), timeout=self._connect_timeout)
+            plain = self._tcp()
         except OSError as exc:
             raise ConnectionFailed(f"Unable to connect to {self._netloc}: {exc.strerror or exc}") from exc
         try:
@@ -288,6 +307,29 @@ class TlsTransport(Transport):
         if "CERTIFICATE_VERIFY_FAILED" in text:
             return f"The certificate of {self._netloc} is not trusted: {_reason(error)}"
         return f"No TLS connection to {self._netloc}: {_reason(error)}"
+
+
+def _pool_kind(tcp: Callable[[], Socket]) -> type[urllib3.HTTPSConnectionPool]:
+    """A pool whose connections are made by ``tcp``."""
+    import urllib3
+    from urllib3.connection import HTTPSConnection
+    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+    class Connection(HTTPSConnection):
+        def _new_conn(self) -> Any:
+            try:
+                connection = tcp()
+            except TimeoutError as exc:
+                raise ConnectTimeoutError(self, "timed out") from exc
+            except OSError as exc:
+                raise NewConnectionError(self, str(exc)) from exc
+            connection.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+            return connection
+
+    class Pool(urllib3.HTTPSConnectionPool):
+        ConnectionCls = Connection
+
+    return Pool
 
 
 def _reason(error: BaseException) -> str:

@@ -23,11 +23,11 @@ from urllib3.connection import HTTPConnection, HTTPSConnection, ProxyConfig
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ProxyError, SSLError
 from urllib3.util import make_headers, parse_url
 
+from azekura.client.proxy import Proxy
 from azekura.errors import BadAnswer, Cancelled, ConnectionFailed, Forbidden
 from azekura.remotes.policy import SLICE, DownloadPolicy
 from azekura.remotes.port import Cancelled as Asked
 from azekura.remotes.port import never
-from azekura.remotes.proxy import Proxy
 from azekura.remotes.reasons import reason_of
 from azekura.remotes.trust import Trust, pin_is_ca
 from azekura.remotes.urls import Origin, Url
@@ -248,7 +248,7 @@ class Http:
 
     def _send(self, method: str, url: Url, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
         # a proxy for plain HTTP is asked for the whole URL
-        forwarded = url.origin.scheme == "http" and self.policy.proxies.proxy_for(url.origin) is not None
+        forwarded = url.origin.scheme == "http" and self._proxy_for(url.origin) is not None
         return self._pool(url.origin).urlopen(
             method,
             url.full if forwarded else url.target,
@@ -260,15 +260,18 @@ class Http:
             decode_content=False,
         )
 
+    def _proxy_for(self, origin: Origin) -> Proxy | None:
+        return self.policy.proxies.proxy_for(origin.scheme, origin.host)
+
     def _pool(self, origin: Origin) -> urllib3.HTTPConnectionPool:
         if origin in self._pools:
             return self._pools[origin]
-        proxy = self.policy.proxies.proxy_for(origin)
+        proxy = self._proxy_for(origin)
         through = self._through(proxy) if proxy else {}
         timeout = urllib3.Timeout(connect=self.policy.connect_timeout, read=self.policy.stall_timeout)
         pool: urllib3.HTTPConnectionPool
         if origin.scheme == "http":
-            first = proxy.origin if proxy else origin
+            first = proxy or origin
             kind_of_pool = _PlainPool if first.scheme == "http" else _TlsPool
             pool = kind_of_pool(first.host, first.port, timeout=timeout, maxsize=1, live=self._live, **through)
         else:
@@ -295,7 +298,7 @@ class Http:
         """What makes a pool go through ``proxy``, which the system's authorities vouch for if it speaks TLS itself."""
         said = f"{proxy.user}:{proxy.password}"
         return {
-            "_proxy": parse_url(str(proxy.origin)),
+            "_proxy": parse_url(str(proxy)),
             "_proxy_headers": make_headers(proxy_basic_auth=said) if proxy.user else {},
             "_proxy_config": ProxyConfig(
                 ssl.create_default_context(),
@@ -307,9 +310,9 @@ class Http:
 
     def _translated(self, exc: Exception, url: Url) -> ConnectionFailed:
         where = f"Failed to connect to {url.origin}"
-        proxy = self.policy.proxies.proxy_for(url.origin)
+        proxy = self._proxy_for(url.origin)
         if proxy is not None:
-            where += f" through the proxy {proxy.origin}"
+            where += f" through the proxy {proxy}"
         if isinstance(exc, ProxyError) and (refused := _TUNNEL_REFUSED.search(str(exc))):
             return ConnectionFailed(f"{where}: it refuses, with status {refused[1]}")
         if isinstance(exc, _OtherCertificate):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from azekura.remotes.proxy import Proxies
+from azekura.client.proxy import Proxies
 
 DOCUMENT_RETRIES = 2  # at most, for indexes and records: someone waits for the answer
 SLICE = 0.25  # seconds between two looks at cancelled()

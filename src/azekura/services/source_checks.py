@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from azekura.client.proxy import Proxy
 from azekura.errors import InvalidRequest
-from azekura.remotes.proxy import Proxy
 from azekura.remotes.signing import certificates
 from azekura.remotes.urls import Url, split_userinfo
 

@@ -13,20 +13,21 @@ from tests.fakes.remote_settings import bring, quick
 from tests.fakes.streams_tree import StreamsTree
 from tests.fakes.tls_identity import Identity, make_identity
 
+from azekura.client.proxy import Proxies, Proxy
 from azekura.errors import ConnectionFailed, Forbidden, InvalidRequest
 from azekura.model.source import Protocol
 from azekura.remotes import open_server
 from azekura.remotes.credentials import Bearer, Credentials
 from azekura.remotes.port import ImageServer
-from azekura.remotes.proxy import Proxies
 from azekura.remotes.urls import Url
 
 HOST = "images.example"
 TOKEN = "t0ken-through-the-proxy"
 
 
-def origin(url: str) -> Url:
-    return Url.parse(url)
+def found(proxies: Proxies, url: str) -> Proxy | None:
+    origin = Url.parse(url).origin
+    return proxies.proxy_for(origin.scheme, origin.host)
 
 
 @pytest.mark.parametrize(
@@ -48,19 +49,23 @@ def origin(url: str) -> Url:
         ("https://[fd00::1]/x", "[fd00::1]:443", True),
         ("https://[fd00::1]/x", "fd00::1", True),
         ("https://example.org/x", ", ,", False),
+        ("https://10.1.2.3/x", "192.168.0.0/16, 10.0.0.0/8", True),
+        ("https://10.1.2.3/x", "10.2.0.0/16", False),
+        ("https://[fd00::1]/x", "fd00::/8", True),
+        ("https://example.org/x", "10.0.0.0/8, 1/2/3", False),
     ],
 )
 def test_hosts_are_ignored_as_lxd_ignores_them(url: str, ignore: str, direct: bool) -> None:
     proxies = Proxies(https="http://proxy:3128", ignore=ignore)
-    assert (proxies.proxy_for(origin(url).origin) is None) is direct
+    assert (found(proxies, url) is None) is direct
 
 
 def test_one_schemes_proxy_is_not_used_for_the_other() -> None:
     proxies = Proxies(https="proxy.example:3128")
-    found = proxies.proxy_for(origin("https://example.org/").origin)
-    assert found is not None
-    assert str(found.origin) == "http://proxy.example:3128"
-    assert proxies.proxy_for(origin("http://example.org/").origin) is None
+    one = found(proxies, "https://example.org/")
+    assert one is not None
+    assert str(one) == "http://proxy.example:3128"
+    assert found(proxies, "http://example.org/") is None
 
 
 def test_the_environment_fills_what_is_not_set() -> None:
@@ -73,9 +78,9 @@ def test_the_environment_fills_what_is_not_set() -> None:
 def test_a_proxys_password_does_not_show() -> None:
     proxies = Proxies(https="http://me:hidden@proxy:1")
     assert "hidden" not in repr(proxies)
-    assert "hidden" not in repr(proxies.proxy_for(origin("https://example.org").origin))
+    assert "hidden" not in repr(found(proxies, "https://example.org"))
     with pytest.raises(InvalidRequest, match="no proxy's URL") as caught:
-        Proxies(https="socks://me:hidden@proxy:1").proxy_for(origin("https://example.org").origin)
+        found(Proxies(https="socks://me:hidden@proxy:1"), "https://example.org")
     assert "hidden" not in str(caught.value)
 
 

@@ -16,7 +16,9 @@ from azekura.errors import InvalidRequest, RemoteError
 from azekura.model.image import Image
 from azekura.services.depot import Depot
 from azekura.services.images.export import export_files
+from azekura.services.images.sources import proxies
 from azekura.services.operations import Running
+from azekura.services.settings import Settings
 from azekura.wire.fields import Body
 
 _WAIT = 5  # seconds between two looks at whether we were cancelled
@@ -63,7 +65,11 @@ def push_image(depot: Depot, image: Image, request: PushRequest, running: Runnin
         speed = done / max(time.monotonic() - started, 0.001)
         running.progress("download_progress", "", done, total, speed)
 
-    server = Server(request.target, server_certificate=request.certificate or None)
+    server = Server(
+        request.target,
+        server_certificate=request.certificate or None,
+        proxies=proxies(Settings(depot.catalog)),
+    )
     with ExitStack() as stack:
         stack.callback(server.close)
         files = export_files(depot, image)

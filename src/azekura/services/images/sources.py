@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from azekura.client.proxy import Proxies
 from azekura.model.architecture import runnable
 from azekura.model.source import Protocol
 from azekura.remotes import open_server
 from azekura.remotes.credentials import Basic, Credentials, CredentialStore
 from azekura.remotes.policy import DownloadPolicy, SignatureRule, SigningPolicy
 from azekura.remotes.port import ImageServer
-from azekura.remotes.proxy import Proxies
 from azekura.remotes.urls import Url, split_userinfo
 from azekura.services.depot import Depot
 from azekura.services.settings import Settings
@@ -57,11 +57,7 @@ def server_for(
     said = settings.of_host(url.origin.host)
     policy = DownloadPolicy(
         allow_host=allow_host if allowed else None,
-        proxies=Proxies.of(
-            settings.get("core.proxy_http"),
-            settings.get("core.proxy_https"),
-            settings.get("core.proxy_ignore_hosts"),
-        ),
+        proxies=proxies(settings),
         **(patience or {}),
     )
     return open_server(
@@ -77,6 +73,13 @@ def server_for(
         mirrors=[f"{mirror.rstrip('/')}{url.path}" for mirror in said["mirrors"].split()],
         signing=_signing(said["signing"], said["signing_key"]),
         warn=warn,
+    )
+
+
+def proxies(settings: Settings) -> Proxies:
+    """The proxies that the administrator wants used, or else the daemon's environment names."""
+    return Proxies.of(
+        settings.get("core.proxy_http"), settings.get("core.proxy_https"), settings.get("core.proxy_ignore_hosts")
     )
 
 
