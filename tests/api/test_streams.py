@@ -108,7 +108,7 @@ def test_documents_are_fetched_again_only_when_they_changed(admin: Rest, client:
     assert client.get(path, **{"If-Modified-Since": date}).status == 304
     assert client.get(path, **{"If-Modified-Since": formatdate(0, usegmt=True)}).status == 200
     assert client.get(path, **{"If-Modified-Since": date, "If-None-Match": '"other"'}).status == 200
-    admin.add_image(tiny_image(700_020 + len(path)), X_LXD_public="1", X_LXD_aliases=f"alias=changed{len(path)}")
+    admin.add_image(tiny_image(700_020 + len(path)), X_LXD_public="1", X_LXD_properties=f"os=n{len(path)}")
     again = client.get(path, **{"If-None-Match": first.etag})
     assert again.status == 200
     assert again.body != first.body

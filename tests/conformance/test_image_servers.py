@@ -1,4 +1,6 @@
-"""What every image server promises, whatever it speaks: one in memory, simplestreams, a direct URL, a real LXD."""
+"""What every image server promises, whatever it speaks: one in memory, simplestreams, a direct URL, a real LXD, and our
+own daemon's simplestreams face.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.busybox_images import images
+from tests.daemon_process import running_daemon
 from tests.fakes.fault_server import FaultServer
 from tests.fakes.image_server import ImageServerFake, Stored
 from tests.fakes.memory_sink import HashingMemorySink, HashingPart, MemorySink
@@ -17,6 +21,7 @@ from tests.fakes.real_lxd import RealLxd, tiny_image
 from tests.fakes.remote_settings import bring, quick
 from tests.fakes.streams_tree import StreamsTree
 from tests.fakes.tls_identity import Identity, make_identity
+from tests.rest import Rest
 
 from azekura.errors import Ambiguous, Cancelled, FingerprintMismatch, NotFound, Unsupported
 from azekura.model.source import Protocol
@@ -39,6 +44,7 @@ class Offer:
 
 
 SPLIT = {"metadata": random.Random(5).randbytes(3_000), "rootfs": random.Random(6).randbytes(150_000)}
+DISK = b"QFI\xfb" + (3).to_bytes(4, "big") + bytes(16) + (1 << 20).to_bytes(8, "big") + bytes(200_000)
 UNIFIED = {"unified": random.Random(7).randbytes(420_000)}
 
 
@@ -110,9 +116,38 @@ def real_lxd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Offer]:
         yield Offer(server, {"split/a": split, "unified": unified})
 
 
+@pytest.fixture(scope="module")
+def our_streams(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Offer]:
+    made = images()
+    split = {"metadata": (made / "meta.tar.gz").read_bytes(), "rootfs": (made / "rootfs.squashfs").read_bytes()}
+    tarballs = {"metadata": split["metadata"], "rootfs": (made / "rootfs.tar.gz").read_bytes()}
+    unified = {"unified": (made / "unified.tar.gz").read_bytes()}
+    disk = {"metadata": split["metadata"], "rootfs.img": DISK}
+    offered = {"split/a": split, "tarballs": tarballs, "unified": unified, "disk": disk}
+    with running_daemon() as daemon:
+        daemon.lxc("config", "set", "core.https_address", "127.0.0.1:0")
+        for alias, parts in offered.items():
+            files = []
+            for role, body in parts.items():
+                files.append(tmp_path_factory.mktemp("parts") / role)
+                files[-1].write_bytes(body)
+            daemon.lxc("image", "import", *map(str, files), "--alias", alias, "--public")
+        (address,) = Rest(daemon.folder / "unix.socket").get("/1.0").metadata["environment"]["addresses"]
+        server = open_server(
+            f"https://{address}",
+            Protocol.SIMPLESTREAMS,
+            certificate_pem=(daemon.folder / "server.crt").read_text(),
+            architectures=NATIVE,
+            cache_dir=tmp_path_factory.mktemp("cache"),
+            policy=quick(stall_timeout=10),
+        )
+        yield Offer(server, offered)
+
+
 @pytest.fixture(
     params=[
         "in_memory",
+        "our_streams",
         "simplestreams",
         "simplestreams_without_cache",
         "direct",
