@@ -270,7 +270,6 @@ def test_a_client_puts_another_certificate_in_the_place_of_its_own(
 
 
 def test_nobody_changes_the_certificate_of_another(admin: Seat, visitor: Seat) -> None:
-    admin.lxc("config", "trust", "add", "--name", "x", "-q")
     visitor.lxc("remote", "add", "far", join_token(admin, "guest", "--restricted", "--projects", "default"))
     new_certificate(visitor.config, "friend")
     admin.lxc("config", "trust", "add", str(visitor.config / "friend.crt"))
