@@ -35,6 +35,7 @@ class Run:
 
 PROJECTS = "projects beyond default are not part of this"
 BRIDGES = "lxc network is not part of this"
+VOLUMES = "lxc storage volume is not part of this"
 EVERYWHERE: tuple[Change, ...] = (
     Put("includes/lxd.sh", "--timeout=300", "--timeout=60", "our daemon is there at once, or not at all"),
     Put("includes/lxd.sh", "^        sleep 2$", "        sleep 0.2", "lxd shutdown returns when the daemon has ended"),
@@ -116,6 +117,33 @@ RUNS = (
         (Cut("suites/fdleak.sh", "lxc query /internal/gc", "", "Go's garbage collector is LXD's own"),),
     ),
     Run("template", ("test_template",)),
+    Run("exec", ("test_exec",), debian_client=True),
+    Run("limits-and-cloud-init", ("test_kernel_limits", "test_cloud_init", "test_console"), debian_client=True),
+    Run("snapshot-expiry", ("test_snap_expiry",), debian_client=True),
+    Run(
+        "ids",
+        ("test_idmap",),
+        (
+            Put(
+                "suites/idmap.sh",
+                r"^  if \[ ! -e /etc/subuid \] .*$",
+                "  if true; then UIDs=10000001; GIDs=10000001; UID_BASE=1000000; GID_BASE=1000000; elif false; then",
+                "our containers' ids don't depend on /etc/subuid",
+            ),
+        ),
+        debian_client=True,
+    ),
+    Run(
+        "pools",
+        ("test_container_local_cross_pool_handling", "test_incremental_copy"),
+        (
+            Put("suites/container_local_cross_pool_handling.sh", r"^ *lxc network .*$", ":", BRIDGES),
+            Put("suites/container_local_cross_pool_handling.sh", r"^ *lxc .*eth0 nic network.*$", ":", BRIDGES),
+            Put("suites/container_local_cross_pool_handling.sh", r"^ *(! )?lxc storage volume .*$", ":", VOLUMES),
+            Put("suites/incremental_copy.sh", r"^ *(! )?lxc storage volume .*$", ":", VOLUMES),
+        ),
+        debian_client=True,
+    ),
     Run(
         "init",
         ("test_init_auto", "test_init_preseed", "test_init_interactive"),

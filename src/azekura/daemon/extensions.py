@@ -20,6 +20,7 @@ EXTENSIONS = (
     "file_append",
     "image_create_aliases",
     "container_stateless_copy",
+    "container_only_migration",
     "entity_description",
     "image_force_refresh",
     "file_symlinks",
@@ -54,6 +55,7 @@ EXTENSIONS = (
     "images_default_architecture",
     "server_supported_storage_drivers",
     "image_source_project",
+    "certificate_self_renewal",
     "instance_all_projects",
     "instance_get_full",
     "certificate_token",
@@ -61,7 +63,6 @@ EXTENSIONS = (
     "instance_file_head",
     "remote_token_expiry",
     "init_preseed",
-    "certificate_self_renewal",
     # later LXDs and Incus
     "instance_create_start",
     "image_copy_profile",
