@@ -92,7 +92,7 @@ RUNS = (
     ),
     Run(
         "configuration",
-        ("test_container_metadata", "test_server_config_password", "test_projects_default"),
+        ("test_container_metadata", "test_server_config_password", "test_resources", "test_projects_default"),
     ),
     Run(
         "trust",

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import yaml
 from tests.busybox_images import images
-from tests.interop.seats import Seat
+from tests.daemon_process import Daemon
+from tests.fakes.real_lxd import RealLxd
+from tests.interop.seats import GO_LXC, OUR_LXC, Seat, seat_at
 
 pytestmark = [pytest.mark.interop, pytest.mark.root]
 
@@ -100,3 +104,15 @@ def test_devices_and_metadata_of_a_container_are_changed(seat: Seat) -> None:
     assert yaml.safe_load(seat.lxc("config", "metadata", "show", "c1"))["architecture"] == "x86_64"
     seat.lxc("start", "c1")
     assert seat.lxc("exec", "c1", "--", "cat", "/etc/hostname") == "x-c1\n"
+
+
+def without_use(text: str) -> str:
+    return re.sub(r"(Free|Used): .*", r"\1", text)
+
+
+def test_the_servers_hardware_is_told_as_by_lxd(real: RealLxd, ours: Daemon) -> None:
+    go, our = seat_at(real, GO_LXC, "go-hardware"), seat_at(real, OUR_LXC, "our-hardware")
+    assert without_use(our.lxc("info", "--resources")) == without_use(go.lxc("info", "--resources"))
+    said = seat_at(ours, GO_LXC, "go-hardware-ours").lxc("info", "--resources")
+    assert "CPU (" in said
+    assert without_use(said) == without_use(seat_at(ours, OUR_LXC, "our-hardware-ours").lxc("info", "--resources"))

@@ -23,9 +23,14 @@ def run(call: Invocation) -> None:
     if name:
         _instance(call, server, name)
         return
+    if call.options.switch("resources"):
+        from azekura.cli.server_resources import resources_text
+
+        sys.stdout.write(resources_text(server.get("resources")))
+        return
     from azekura.cli.yaml_output import dump
 
-    sys.stdout.write(dump(server.get("resources") if call.options.switch("resources") else server.info))
+    sys.stdout.write(dump(server.info))
 
 
 def _instance(call: Invocation, server: Server, name: str) -> None:

@@ -27,6 +27,7 @@ EXTENSIONS = (
     "storage_images_delete",
     "container_edit_metadata",
     "resources",
+    "resources_v2",
     "kernel_limits",
     "console",
     "file_get_symlink",
