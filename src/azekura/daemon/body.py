@@ -1,4 +1,4 @@
-"""Sending a body made of bytes and files over TLS."""
+"""Sending a body made of bytes and files, over TLS by its own way."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def slice_size(call: Call) -> int:
     return BATCH if call.server.downloads < MANY else SMALL_BATCH
 
 
-async def send_over_tls(
+async def send_body(
     call: Call, transport: asyncio.Transport | None, writer: AbstractStreamWriter, body: Sequence[bytes | FileSpan]
 ) -> None:
     """Send ``body`` after headers that are on their way; its length is the one they announce.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
-import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -15,10 +13,9 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDict
 
+from azekura.daemon.body import FileSpan, send_body
 from azekura.daemon.call import Call, clean_text
-from azekura.daemon.tls_body import FileSpan, send_over_tls, slice_size
 from azekura.errors import InvalidRequest
-from azekura.services.images.export import ExportFile
 from azekura.services.images.parts import Part
 from azekura.services.images.staging import Staging
 
@@ -125,50 +122,5 @@ class BlobResponse(web.FileResponse):
             return await super()._sendfile(request, fobj, offset, count)
         writer = await web.StreamResponse.prepare(self, request)
         assert writer is not None
-        await send_over_tls(self._call, request.transport, writer, [FileSpan(fobj.fileno(), offset, count)])
+        await send_body(self._call, request.transport, writer, [FileSpan(fobj.fileno(), offset, count)])
         return writer
-
-
-async def send_form(call: Call, files: list[ExportFile]) -> web.StreamResponse:
-    """A split image as LXD sends it: a form with metadata and rootfs, here with its length known."""
-    boundary = os.urandom(30).hex()
-    heads = [
-        (
-            f'--{boundary}\r\nContent-Disposition: form-data; name="{one.field}"; filename="{one.filename}"\r\n'
-            "Content-Type: application/octet-stream\r\n\r\n"
-        ).encode()
-        for one in files
-    ]
-    tail = f"--{boundary}--\r\n".encode()
-    response = web.StreamResponse(headers={"Content-Type": f"multipart/form-data; boundary={boundary}"})
-    response.content_length = sum(len(head) + one.file.size + 2 for head, one in zip(heads, files, strict=True)) + len(
-        tail
-    )
-    await response.prepare(call.request)
-    if call.request.method == "HEAD":
-        return response
-    call.server.downloads += 1
-    try:
-        for head, one in zip(heads, files, strict=True):
-            await response.write(head)
-            await _send_blob(call, response, one)
-            await response.write(b"\r\n")
-        await response.write(tail)
-        await response.write_eof()
-    finally:
-        call.server.downloads -= 1
-    return response
-
-
-async def _send_blob(call: Call, response: web.StreamResponse, one: ExportFile) -> None:
-    loop = asyncio.get_running_loop()
-    readers = call.server.readers
-    raw = await loop.run_in_executor(readers, call.depot.blobs.open, one.file.sha256)
-    try:
-        while True:
-            data = await loop.run_in_executor(readers, functools.partial(raw.read, slice_size(call)))
-            if not data:
-                return
-            await response.write(data)
-    finally:
-        raw.close()

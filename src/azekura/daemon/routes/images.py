@@ -16,8 +16,9 @@ from aiohttp import web
 
 from azekura.daemon.call import Call, clean_text, started, sync, sync_encoded, url
 from azekura.daemon.filters import apply_filter
+from azekura.daemon.form_export import send_form
 from azekura.daemon.routes.image_sources import start_from_json
-from azekura.daemon.transfer import BlobResponse, receive_file, receive_form, send_form
+from azekura.daemon.transfer import BlobResponse, receive_file, receive_form
 from azekura.errors import AzekuraError, Forbidden, InvalidRequest, NotFound
 from azekura.model.fingerprint import Fingerprint
 from azekura.model.image import Image
