@@ -134,6 +134,34 @@ def test_a_body_larger_than_any_of_ours_is_refused(rest: Rest) -> None:
 @pytest.mark.parametrize(
     "raw",
     [
+        b"GET /1.0 HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n",
+        b"GET /1.0 HTTP/9.9\r\n\r\n",
+        b"\x00\x01\x02\r\n\r\n",
+        b"POST /1.0/images HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
+        b"GET /1.0 HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 20_000 + b"\r\n\r\n",
+    ],
+)
+def test_what_is_no_http_is_refused_in_lxds_envelope_and_the_connection_ends(daemon: Daemon, raw: bytes) -> None:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(10)
+        client.connect(str(daemon.folder / "unix.socket"))
+        client.sendall(raw)
+        answer = b""
+        while data := client.recv(65536):
+            answer += data
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.split(b" ")[1] == b"400"
+    assert b"application/json" in head
+    envelope = json.loads(body)
+    assert set(envelope) == SYNC
+    assert (envelope["type"], envelope["error_code"]) == ("error", 400)
+    assert envelope["error"].startswith("Malformed HTTP request: ")
+    assert envelope["error"].isprintable()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
         b"rubbish\r\n\r\n",
         b"GET /1.0 HTTP/1.1\r\n\r\n",
         b"GET /1.0 HTTP/9.9\r\nHost: x\r\n\r\n",

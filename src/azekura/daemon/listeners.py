@@ -15,6 +15,7 @@ from aiohttp import web
 
 from azekura.daemon.descriptors import readable
 from azekura.daemon.host_addresses import host_addresses
+from azekura.daemon.http_protocol import protocol_factory
 from azekura.daemon.server_certificate import load_or_create
 from azekura.daemon.tls_engine import AnyClientContext
 from azekura.errors import HostError, InvalidRequest
@@ -41,7 +42,7 @@ class Listeners:
     """Accepts connections and hands them to the HTTP server; listeners come and go while it runs."""
 
     def __init__(self, server: web.Server, certificate: Path, key: Path) -> None:
-        self._server = server
+        self._protocol = protocol_factory(server)
         self._certificate = certificate
         self._key = key
         self._network: dict[tuple[str, int], tuple[socket.socket, asyncio.Task[None]]] = {}
@@ -163,7 +164,7 @@ class Listeners:
 
     async def _welcome_local(self, connection: socket.socket) -> None:
         try:
-            await asyncio.get_running_loop().connect_accepted_socket(self._server, connection)
+            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
         except OSError:
             connection.close()
 
@@ -176,7 +177,7 @@ class Listeners:
                 if first == b"\x16":  # a TLS handshake record
                     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     await loop.connect_accepted_socket(
-                        self._server, connection, ssl=self._context, ssl_shutdown_timeout=3
+                        self._protocol, connection, ssl=self._context, ssl_shutdown_timeout=3
                     )
                     return
                 if first:

@@ -51,7 +51,7 @@ async def serve(folder: StateFolder, *, group: str = "", host: Runtime | None = 
     depot = await loop.run_in_executor(None, lambda: open_depot(folder, host=host))
     lifecycle = Lifecycle(depot)
     server = ServerState(depot, lifecycle, Settings(depot.catalog), Trust(depot))
-    runner = web.AppRunner(build(server, routes()), access_log=None, shutdown_timeout=PATIENCE, keepalive_timeout=75)
+    runner = web.AppRunner(build(server, routes()), access_log=None, shutdown_timeout=PATIENCE)
     await runner.setup()
     assert runner.server is not None
     try:
