@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from azekura.errors import RuntimeFailed
 from azekura.runtime.cgroups import Hierarchies, read_hierarchies
 
 _SBIN = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin"
@@ -46,6 +48,37 @@ def examine() -> Host:
         machine=platform.machine(),
         is_root=os.geteuid() == 0,
     )
+
+
+def liblxc_version(host: Host) -> str:
+    """What ``lxc-start`` says of itself; empty where it is missing or doesn't run."""
+    if host.lxc_start is None:
+        return ""
+    try:
+        done = subprocess.run([host.lxc_start, "--version"], capture_output=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.decode(errors="replace").strip()
+
+
+def check(host: Host, liblxc_version: str) -> None:
+    """Raises RuntimeFailed, saying what is missing, when no container can be run here."""
+    if not host.is_root:
+        raise RuntimeFailed("The daemon is not root")
+    remedy = "install the package lxc, then restart the daemon"
+    if host.lxc_start is None:
+        raise RuntimeFailed("lxc-start is missing", hint=remedy)
+    if not liblxc_version:
+        raise RuntimeFailed(
+            f"{host.lxc_start} doesn't tell its version, liblxc may be missing",
+            hint=f"try `lxc-start --version`; {remedy}",
+        )
+    if not host.hierarchies.v1 and host.hierarchies.v2 is None:
+        raise RuntimeFailed("No control groups are mounted")
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except OSError as exc:
+        raise RuntimeFailed("The kernel has no pidfds (Linux 5.8 has)") from exc
 
 
 def _program(name: str) -> Path | None:

@@ -43,7 +43,7 @@ class _MountAttr(ctypes.Structure):
     )
 
 
-def attach_mount(pid: int, pidfd: int, root_uid: int, mount: BindMount) -> None:
+def attach_mount(pid: int, pidfd: int, mount: BindMount) -> None:
     """Show ``mount`` inside of the container whose init is ``pid``; the mount point is made as its root's.
 
     Raises:
@@ -51,6 +51,7 @@ def attach_mount(pid: int, pidfd: int, root_uid: int, mount: BindMount) -> None:
         RuntimeFailed: the kernel refused it.
     """
     target = inside_path(mount.target)
+    root_uid = _outer_root(pid)
     try:
         tree = _clone(mount, pid)
     except OSError as exc:
@@ -71,6 +72,22 @@ def attach_mount(pid: int, pidfd: int, root_uid: int, mount: BindMount) -> None:
         _inside(pidfd, show, f"{mount.source} can't be mounted on {target}")
     finally:
         os.close(tree)
+
+
+def let_through(lxc_cgroup: Path, folder: Path, rule: str) -> None:
+    """Allow the container of ``folder`` a device. By liblxc's own program: cgroup2 has no file for it.
+
+    Raises:
+        RuntimeFailed: it was refused.
+    """
+    command = [str(lxc_cgroup), "-P", str(folder.parent), "-n", folder.name, "devices.allow", rule]
+    try:
+        done = subprocess.run(command, env={"LANG": "C.UTF-8"}, capture_output=True, check=False)
+    except OSError as exc:
+        raise RuntimeFailed(f"The device can't be let through: lxc-cgroup: {exc.strerror}") from exc
+    if done.returncode != 0:
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        raise RuntimeFailed(f"The device can't be let through: {said[0] if said else 'liblxc gave no reason'}")
 
 
 def stage(mount: BindMount, point: Path) -> BindMount:
@@ -132,6 +149,18 @@ def detach_mount(pidfd: int, target: str) -> None:
                 raise
 
     _inside(pidfd, hide, f"{target} can't be unmounted")
+
+
+def _outer_root(pid: int) -> int:
+    """The host's id of the root of ``pid``'s user namespace; 0 for a privileged container."""
+    try:
+        for line in Path(f"/proc/{pid}/uid_map").read_text().splitlines():
+            inside, outside, _ = line.split()
+            if inside == "0":
+                return int(outside)
+    except OSError as exc:
+        raise RuntimeFailed("Instance is not running") from exc
+    return 0
 
 
 def inside_path(target: str) -> str:

@@ -7,8 +7,6 @@ import logging
 import os
 import re
 import shutil
-import signal
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -18,32 +16,21 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from azekura.errors import InUse, InvalidRequest, RuntimeFailed
-from azekura.runtime import hotplug, lxc_start, record, seccomp, shutdown
+from azekura.runtime import host as machine
+from azekura.runtime import hotplug, lxc_start, record, seccomp, shutdown, started_with
 from azekura.runtime.cgroups import V2, announce_moves, groups_of, sweep
 from azekura.runtime.enter import Helper, Target
 from azekura.runtime.executed import Executed
 from azekura.runtime.host import Host, examine
-from azekura.runtime.limits import apply, lifted, missing, settings
+from azekura.runtime.limits import apply, lifted, settings
 from azekura.runtime.network import Interface, read_interfaces
-from azekura.runtime.port import (
-    BindMount,
-    ContainerSpec,
-    ContainerState,
-    Event,
-    ExecRequest,
-    Limits,
-    Nic,
-    Watcher,
-)
-from azekura.runtime.processes import Process, has_ended, hold, identify, parse_signal, send_signal, shutdown_signal
+from azekura.runtime.port import BindMount, ContainerSpec, ContainerState, Event, ExecRequest, Limits, Nic, Watcher
+from azekura.runtime.processes import Process, parse_signal, send_signal, shutdown_signal
 from azekura.runtime.record import Record
 from azekura.runtime.usage import is_frozen, read_usage, set_frozen
 from azekura.runtime.watcher import PidfdWatcher
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
-_HALT_SIGNAL = re.compile(r"^\s*lxc\.signal\.halt\s*=\s*(\S+)\s*$", re.MULTILINE)
-_FILTERS_CALLS = re.compile(r"^lxc\.seccomp\.profile\s*=\s*\S", re.MULTILINE)
-_CONSOLE_LOG = re.compile(r"^lxc\.console\.logfile\s*=\s*(.+?)\s*$", re.MULTILINE)
 _CONSOLE_BYTES = 1 << 20
 _EARLY_END_SECONDS = 0.002
 
@@ -84,31 +71,10 @@ class LxcRuntime:
 
     @cached_property
     def version(self) -> str:
-        if self._host.lxc_start is None:
-            return ""
-        try:
-            done = subprocess.run([self._host.lxc_start, "--version"], capture_output=True, timeout=10, check=False)
-        except (OSError, subprocess.TimeoutExpired):
-            return ""
-        return done.stdout.decode(errors="replace").strip()
+        return machine.liblxc_version(self._host)
 
     def check(self) -> None:
-        if not self._host.is_root:
-            raise RuntimeFailed("The daemon is not root")
-        remedy = "install the package lxc, then restart the daemon"
-        if self._host.lxc_start is None:
-            raise RuntimeFailed("lxc-start is missing", hint=remedy)
-        if not self.version:
-            raise RuntimeFailed(
-                f"{self._host.lxc_start} doesn't tell its version, liblxc may be missing",
-                hint=f"try `lxc-start --version`; {remedy}",
-            )
-        if not self._host.hierarchies.v1 and self._host.hierarchies.v2 is None:
-            raise RuntimeFailed("No control groups are mounted")
-        try:
-            os.close(os.pidfd_open(os.getpid()))
-        except OSError as exc:
-            raise RuntimeFailed("The kernel has no pidfds (Linux 5.8 has)") from exc
+        machine.check(self._host, self.version)
 
     def close(self) -> None:
         self._watcher.close()
@@ -157,15 +123,15 @@ class LxcRuntime:
             self._sweep_after_failure(folder)
             raise
         watched_until = time.monotonic() + _EARLY_END_SECONDS
-        halt = _HALT_SIGNAL.findall(spec.raw_lxc)
-        running = self._describe(monitor, init, halt_signal=parse_signal(halt[-1]) if halt else None)
+        halt = started_with.halt_signal(spec.raw_lxc)
+        running = self._describe(monitor, init, halt_signal=parse_signal(halt) if halt else None)
         running.filters_calls = spec.filters_calls
         try:
             record.save(folder, running.record)
-            self._verify(spec, running, watched_until)
+            lxc_start.verify(spec, self._host.hierarchies, running.groups, init.pid, watched_until)
             self._track(folder, running)
         except (OSError, RuntimeFailed) as exc:
-            _end(running)
+            shutdown.abandon(monitor, init)
             self._clean(spec.name, running)
             if isinstance(exc, ProcessLookupError):
                 raise RuntimeFailed(lxc_start.ended_at_once(spec)) from None
@@ -176,26 +142,6 @@ class LxcRuntime:
         ours = {*groups.values(), *groups_of(monitor.pid, self._host.hierarchies).values()}
         swept = sorted(str(path) for path in ours if path.name.startswith(("lxc.payload.", "lxc.monitor.")))
         return _Running(Record(monitor, init, tuple(swept), halt_signal), groups)
-
-    def _verify(self, spec: ContainerSpec, running: _Running, watched_until: float) -> None:
-        """init still lives at ``watched_until`` (:func:`time.monotonic`), and every limit is really in force: liblxc
-        ignores what the host can't do.
-
-        Raises:
-            ProcessLookupError: it has ended.
-            RuntimeFailed: a limit has no effect.
-        """
-        failed = missing(settings(spec.limits, self._host.hierarchies, name=spec.name), running.groups)
-        init = os.pidfd_open(running.record.init.pid)
-        try:
-            if has_ended(init, timeout=watched_until - time.monotonic()):
-                raise ProcessLookupError
-        finally:
-            os.close(init)
-        if failed:
-            raise RuntimeFailed(
-                f"The container couldn't be started: the limit {failed.file} = {failed.value} has no effect here"
-            )
 
     def _track(self, folder: Path, running: _Running) -> None:
         """Raises:
@@ -297,23 +243,9 @@ class LxcRuntime:
 
     def attach_mount(self, name: str, mount: BindMount) -> None:
         with self._init(name) as (pid, pidfd):
-            root = _outer_root(pid)
-            if mount.rule:
-                self._let_through(name, mount.rule)
-            hotplug.attach_mount(pid, pidfd, root, mount)
-
-    def _let_through(self, name: str, rule: str) -> None:
-        """By liblxc's own program: the second version of control groups has no file for it."""
-        assert self._host.lxc_start is not None
-        program = self._host.lxc_start.with_name("lxc-cgroup")
-        command = [str(program), "-P", str(self._run_dir), "-n", name, "devices.allow", rule]
-        try:
-            done = subprocess.run(command, env={"LANG": "C.UTF-8"}, capture_output=True, check=False)
-        except OSError as exc:
-            raise RuntimeFailed(f"The device can't be let through: lxc-cgroup: {exc.strerror}") from exc
-        if done.returncode != 0:
-            said = done.stderr.decode(errors="replace").strip().splitlines()
-            raise RuntimeFailed(f"The device can't be let through: {said[0] if said else 'liblxc gave no reason'}")
+            if mount.rule and self._host.lxc_start is not None:
+                hotplug.let_through(self._host.lxc_start.with_name("lxc-cgroup"), self._folder(name), mount.rule)
+            hotplug.attach_mount(pid, pidfd, mount)
 
     def detach_mount(self, name: str, target: str) -> None:
         with self._init(name) as (_, pidfd):
@@ -339,8 +271,8 @@ class LxcRuntime:
             os.close(pidfd)
 
     def console_log(self, name: str) -> bytes:
-        found = _CONSOLE_LOG.findall(_read_config(self._folder(name)))
-        return lxc_start.tail(Path(found[-1]), _CONSOLE_BYTES) if found else b""
+        log = started_with.console_log(self._folder(name))
+        return lxc_start.tail(log, _CONSOLE_BYTES) if log else b""
 
     # -- exec
 
@@ -384,7 +316,7 @@ class LxcRuntime:
             hotplug.unstage(folder / lxc_start.STAGED)
             return False
         running = self._describe(*alive, halt_signal=old.halt_signal if old else None)
-        running.filters_calls = _FILTERS_CALLS.search(_read_config(folder)) is not None
+        running.filters_calls = started_with.filters_calls(folder)
         try:
             record.save(folder, running.record)
             self._track(folder, running)
@@ -464,38 +396,3 @@ class LxcRuntime:
         names = (f"lxc.payload.{folder.name}", f"lxc.monitor.{folder.name}")
         mounts = [*self._host.hierarchies.v1.values(), self._host.hierarchies.v2]
         sweep(mount.point / name for mount in mounts if mount for name in names)
-
-
-def _end(running: _Running) -> None:
-    """Kill what was just started, and wait until its monitor has cleaned up."""
-    monitor = running.record.monitor
-    end = time.monotonic() + shutdown.KILL_SECONDS
-    while identify(monitor.pid) == monitor and time.monotonic() < end:
-        try:
-            init = hold(running.record.init)
-        except ProcessLookupError:
-            time.sleep(0.005)
-            continue
-        send_signal(init, signal.SIGKILL)
-        has_ended(init, timeout=1)
-        os.close(init)
-
-
-def _read_config(folder: Path) -> str:
-    """What the container was started with; empty when it never was."""
-    try:
-        return (folder / "config").read_text(errors="surrogateescape")
-    except OSError:
-        return ""
-
-
-def _outer_root(pid: int) -> int:
-    """The host's id of the root of ``pid``'s user namespace; 0 for a privileged container."""
-    try:
-        for line in Path(f"/proc/{pid}/uid_map").read_text().splitlines():
-            inside, outside, _ = line.split()
-            if inside == "0":
-                return int(outside)
-    except OSError as exc:
-        raise RuntimeFailed("Instance is not running") from exc
-    return 0

@@ -8,15 +8,18 @@ import re
 import signal
 import subprocess
 import tempfile
+import time
 from dataclasses import replace
 from pathlib import Path
 
 from azekura.errors import InvalidRequest, RuntimeFailed
 from azekura.runtime import hotplug, record, seccomp
+from azekura.runtime.cgroups import Hierarchies
 from azekura.runtime.config import render
 from azekura.runtime.host import Host
+from azekura.runtime.limits import missing, settings
 from azekura.runtime.port import BindMount, ContainerSpec
-from azekura.runtime.processes import Process
+from azekura.runtime.processes import Process, has_ended
 
 STAGED = "mounts"
 """Folder, in the container's, where sources are shown that its root couldn't reach."""
@@ -54,6 +57,29 @@ def start(spec: ContainerSpec, folder: Path, host: Host) -> tuple[Process, Proce
     if found is None:
         raise RuntimeFailed(ended_at_once(spec))
     return found
+
+
+def verify(
+    spec: ContainerSpec, hierarchies: Hierarchies, groups: dict[str, Path], init_pid: int, watched_until: float
+) -> None:
+    """init still lives at ``watched_until`` (:func:`time.monotonic`), and every limit is really in force: liblxc
+    ignores what the host can't do.
+
+    Raises:
+        ProcessLookupError: it has ended.
+        RuntimeFailed: a limit has no effect.
+    """
+    failed = missing(settings(spec.limits, hierarchies, name=spec.name), groups)
+    init = os.pidfd_open(init_pid)
+    try:
+        if has_ended(init, timeout=watched_until - time.monotonic()):
+            raise ProcessLookupError
+    finally:
+        os.close(init)
+    if failed:
+        raise RuntimeFailed(
+            f"The container couldn't be started: the limit {failed.file} = {failed.value} has no effect here"
+        )
 
 
 def _within_reach(mount: BindMount, point: Path) -> BindMount:

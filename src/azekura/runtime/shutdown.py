@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 from signal import SIGKILL
 
 from azekura.errors import RuntimeFailed
-from azekura.runtime.processes import has_ended
+from azekura.runtime.processes import Process, has_ended, hold, identify, send_signal
 from azekura.runtime.usage import is_frozen, set_frozen
 
 KILL_SECONDS = 30.0
@@ -54,3 +55,17 @@ def thaw(groups: dict[str, Path]) -> None:
     """A frozen container takes no signal, and a frozen cgroup v1 group takes seconds to die."""
     if is_frozen(groups):
         set_frozen(groups, False)
+
+
+def abandon(monitor: Process, init: Process) -> None:
+    """Kill what was just started, and wait until its monitor has cleaned up."""
+    end = time.monotonic() + KILL_SECONDS
+    while identify(monitor.pid) == monitor and time.monotonic() < end:
+        try:
+            held = hold(init)
+        except ProcessLookupError:
+            time.sleep(0.005)
+            continue
+        send_signal(held, SIGKILL)
+        has_ended(held, timeout=1)
+        os.close(held)

@@ -14,7 +14,8 @@ from azekura.runtime.port import Runtime
 from azekura.services.depot import Depot
 from azekura.services.events import Events
 from azekura.services.images.removal import collect_deleted
-from azekura.services.instances.lifecycle import Lifecycle, update_record
+from azekura.services.instances.lifecycle import Lifecycle
+from azekura.services.instances.records import update_record
 from azekura.services.operations import Operations
 from azekura.services.pools import Pools
 from azekura.services.settings import truth

@@ -3,56 +3,30 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 
 from azekura.errors import AzekuraError, InUse, InvalidRequest, NotFound, RuntimeFailed
-from azekura.model.architecture import native
 from azekura.model.instance import Instance, InstanceStatus, expand_config, expand_devices
-from azekura.runtime.port import ContainerSpec, Limits
+from azekura.runtime.port import Limits
 from azekura.services.depot import Depot
-from azekura.services.instances.config_keys import KERNEL_LIMIT, SYSCTL, prefixed, runtime_limits, runtime_mounts
-from azekura.services.instances.id_maps import (
-    BASE_KEY,
-    ID_COUNT,
-    RUNNING_KEY,
-    free_base,
-    is_isolated,
-    isolated_count,
-    running_text,
-    wanted_map,
-)
+from azekura.services.instances.config_keys import runtime_limits
+from azekura.services.instances.container_spec import container_spec
+from azekura.services.instances.id_allotment import IdAllotment
+from azekura.services.instances.id_maps import RUNNING_KEY, running_text
 from azekura.services.instances.image_trees import restore_tree
-from azekura.services.instances.network_cards import card_settings, host_names, runtime_nics
+from azekura.services.instances.network_cards import card_settings, host_names
 from azekura.services.instances.profiles import load_profiles
-from azekura.services.instances.records import remove_record
+from azekura.services.instances.records import remove_record, update_record
 from azekura.services.instances.templating import InstanceFiles, render_templates, write_templates
-from azekura.services.instances.unix_devices import forget_nodes, unix_mounts
+from azekura.services.instances.unix_devices import forget_nodes
 from azekura.services.settings import truth
-from azekura.storage.port import IdMap, Kind, MountedRootfs
 
 log = logging.getLogger("azekura.instances")
 
 _FAILED_START_LOG = 1500  # characters of the container's console shown with a failed start
-
-
-def update_record(depot: Depot, name: str, changes: Mapping[str, str | None], **fields: object) -> Instance:
-    """Set (None: remove) configuration keys of an instance, and other fields, in one transaction."""
-    with depot.catalog.write() as tx:
-        instance = tx.instances.get(name)
-        config = dict(instance.config)
-        for key, value in changes.items():
-            if value is None:
-                config.pop(key, None)
-            else:
-                config[key] = value
-        instance = replace(instance, config=config, **fields)  # type: ignore[arg-type]
-        tx.instances.replace(instance)
-        return instance
 
 
 class Lifecycle:
@@ -62,7 +36,7 @@ class Lifecycle:
         self._depot = depot
         self._janitor = ThreadPoolExecutor(2, thread_name_prefix="janitor")
         self._recorders = ThreadPoolExecutor(8, thread_name_prefix="recorder")
-        self._allotting = threading.Lock()
+        self._ids = IdAllotment(depot)
         self._starting: set[str] = set()
         self._stopping: set[str] = set()
 
@@ -127,12 +101,14 @@ class Lifecycle:
         config = {**config, **cards}
         rendered = render_templates(files, instance, config, devices, triggers, depot.clock())
         driver = depot.pools.of(instance)
-        idmap = self._id_map(instance.name, config)
+        idmap = self._ids.map_of(instance.name, config)
         restore_tree(depot, driver, instance)
         mounted = driver.mount(instance.name, idmap)
         try:
             write_templates(rendered, mounted)
-            spec = self._spec(instance, config, devices, mounted, idmap)
+            logs, nodes = self.log_folder(instance.name), depot.folder.devices / instance.name
+            logs.mkdir(mode=0o700, exist_ok=True)
+            spec = container_spec(instance, config, devices, mounted, idmap, logs=logs, nodes=nodes)
             spec.console_log.unlink(missing_ok=True)
             changes = {
                 **cards,
@@ -147,30 +123,6 @@ class Lifecycle:
             if isinstance(exc, RuntimeFailed):
                 raise self._explained(instance.name, exc) from exc
             raise
-
-    def _id_map(self, name: str, config: Mapping[str, str]) -> IdMap | None:
-        """The map of a start. An isolated container's range is found, and taken, where it has none that fits."""
-        if not is_isolated(config) or config.get("security.idmap.base"):
-            return wanted_map(config, "")
-        count = isolated_count(config)
-        with self._allotting:
-            with self._depot.catalog.read() as tx:
-                profiles = {one.name: one for one in tx.profiles.list()}
-                others = [
-                    expand_config([profiles[one] for one in other.profiles if one in profiles], other.config)
-                    for other in tx.instances.list()
-                    if other.name != name
-                ]
-            taken = [
-                (idmap.base, idmap.count)
-                for other in others
-                if is_isolated(other) and (other.get("security.idmap.base") or other.get(BASE_KEY, "0") != "0")
-                and (idmap := wanted_map(other, other.get(BASE_KEY, "")))
-            ]  # fmt: skip
-            base = str(free_base(count, taken))
-            if base != config.get(BASE_KEY):
-                update_record(self._depot, name, {BASE_KEY: base})
-        return wanted_map(config, base)
 
     @contextmanager
     def _recording(self, instance: Instance, changes: Mapping[str, str | None], *, settle: bool) -> Iterator[None]:
@@ -198,40 +150,6 @@ class Lifecycle:
             before = {key: instance.config.get(key) for key in changes}
             update_record(depot, name, before, last_used_at=instance.last_used_at)
             raise
-
-    def _spec(
-        self,
-        instance: Instance,
-        config: Mapping[str, str],
-        devices: Mapping[str, Mapping[str, str]],
-        mounted: MountedRootfs,
-        idmap: IdMap | None,
-    ) -> ContainerSpec:
-        logs = self.log_folder(instance.name)
-        logs.mkdir(mode=0o700, exist_ok=True)
-        return ContainerSpec(
-            name=instance.name,
-            rootfs=mounted.path,
-            console_log=logs / "console.log",
-            log=logs / "lxc.log",
-            idmap_base=idmap.base if idmap else None,
-            idmap_count=idmap.count if idmap else ID_COUNT,
-            idmap_lines=_lines(idmap),
-            liblxc_idmaps_rootfs=mounted.liblxc_idmaps,
-            nesting=truth(config.get("security.nesting", "false")),
-            environment=prefixed(config, "environment."),
-            kernel_limits=prefixed(config, KERNEL_LIMIT),
-            sysctls=prefixed(config, SYSCTL),
-            filters_calls=truth(config.get("security.syscalls.deny_default", "true")),
-            limits=runtime_limits(config),
-            nics=runtime_nics(devices, config),
-            extra_mounts=(
-                *runtime_mounts(devices),
-                *unix_mounts(self._depot.folder.devices / instance.name, devices, idmap.outer("u", 0) if idmap else 0),
-            ),
-            personality=instance.architecture if instance.architecture != native() else None,
-            raw_lxc=config.get("raw.lxc", ""),
-        )
 
     def log_folder(self, name: str) -> Path:
         """Where the container's logs stand."""
@@ -428,11 +346,3 @@ class Lifecycle:
     def close(self) -> None:
         self._janitor.shutdown(wait=True, cancel_futures=False)
         self._recorders.shutdown(wait=True, cancel_futures=False)
-
-
-def _lines(idmap: IdMap | None) -> tuple[tuple[str, int, int, int], ...]:
-    """The map as liblxc takes it, where it has more than one range."""
-    if idmap is None or not idmap.direct:
-        return ()
-    kinds: tuple[Kind, Kind] = ("u", "g")
-    return tuple((kind, *line) for kind in kinds for line in idmap.lines(kind))

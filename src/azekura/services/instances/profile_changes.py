@@ -9,10 +9,11 @@ from azekura.errors import AzekuraError, HostError, InvalidRequest
 from azekura.model.instance import Instance, Profile, expand_config, expand_devices
 from azekura.services.depot import Depot
 from azekura.services.instances.config_keys import check_devices
-from azekura.services.instances.lifecycle import Lifecycle, update_record
+from azekura.services.instances.lifecycle import Lifecycle
 from azekura.services.instances.live import apply_devices, apply_limits, new_host_names
 from azekura.services.instances.network_cards import card_settings
 from azekura.services.instances.profiles import checked_profile, load_profiles
+from azekura.services.instances.records import update_record
 from azekura.services.pools import root_pool
 
 _Expanded = tuple[dict[str, str], dict[str, dict[str, str]]]
