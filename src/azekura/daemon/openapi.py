@@ -27,7 +27,8 @@ from azekura.daemon.openapi_bodies import (
     Shape,
     Stream,
 )
-from azekura.daemon.openapi_schemas import RECORDS, REQUESTS, TEXT, Schema, record, ref
+from azekura.daemon.openapi_requests import REQUESTS
+from azekura.daemon.openapi_schemas import RECORDS, TEXT, Schema, record, ref
 from azekura.daemon.routes.table import routes
 
 OLDER_NAME = "/1.0/containers"  # of /1.0/instances
