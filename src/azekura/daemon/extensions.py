@@ -1,6 +1,8 @@
 """API extensions that work here, in LXD's order; the last ones are Azekura's own or come from later LXDs and Incus.
 
-A name stands here only when what it promises works: clients decide by it what to ask for.
+A name stands here only when what it promises works: clients decide by it what to ask for. Three promise more than we
+keep, and are here because clients refuse the part that works without them: ``console`` (the log; attaching is refused),
+``container_only_migration`` and ``container_incremental_copy`` (copies within this server).
 """
 
 EXTENSIONS = (
