@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -63,6 +66,17 @@ def test_a_node_comes_to_and_leaves_a_running_container(container: str, api: Res
     api.done(api.put(f"instances/{container}", record))
     assert run(api, "test", "-c", "/dev/mine")[0] == 1
     assert list((host.folder / "devices/noded").iterdir()) == []
+
+
+def test_a_block_device_as_a_disk_is_refused_with_what_to_do(container: str, api: Rest, tmp_path: Path) -> None:
+    node = tmp_path / "disk"
+    os.mknod(node, 0o600 | stat.S_IFBLK, os.makedev(7, 250))
+    disk = {"type": "disk", "source": str(node), "path": "/mnt"}
+    act(api, "start")
+    refused = api.patch(f"instances/{container}", {"devices": {"d": disk}})
+    assert "Block devices aren't mounted here" in refused.error
+    assert f"mount {node} on a folder" in refused.error
+    assert api.get(f"instances/{container}").metadata["devices"] == {}
 
 
 def test_a_device_that_is_not_there_is_refused_unless_it_needs_not_be(container: str, api: Rest) -> None:

@@ -273,7 +273,7 @@ def runtime_mounts(devices: Mapping[str, Mapping[str, str]]) -> tuple[BindMount,
     """The host folders shown inside, among expanded devices.
 
     Raises:
-        InvalidRequest: a source that isn't there.
+        InvalidRequest: a source that isn't there, or a block device (LXD mounts the file system on it).
     """
     mounts = []
     for name, device in sorted(devices.items()):
@@ -284,6 +284,11 @@ def runtime_mounts(devices: Mapping[str, Mapping[str, str]]) -> tuple[BindMount,
             if truth(device.get("required", "true")) and not truth(device.get("optional", "false")):
                 raise InvalidRequest(f'Failed to start device "{name}": Source path "{source}" doesn\'t exist')
             continue
+        if source.is_block_device():
+            raise InvalidRequest(
+                f'Failed to start device "{name}": Block devices aren\'t mounted here',
+                hint=f"mount {source} on a folder of the host, and use that as source",
+            )
         mounts.append(
             BindMount(
                 source,
