@@ -119,7 +119,7 @@ RUNS = (
     Run("template", ("test_template",)),
     Run("exec", ("test_exec",), debian_client=True),
     Run("limits-and-cloud-init", ("test_kernel_limits", "test_cloud_init", "test_console"), debian_client=True),
-    Run("snapshot-expiry", ("test_snap_expiry",), debian_client=True),
+    Run("snapshot-expiry", ("test_snap_expiry",)),
     Run(
         "ids",
         ("test_idmap",),
@@ -142,7 +142,6 @@ RUNS = (
             Put("suites/container_local_cross_pool_handling.sh", r"^ *(! )?lxc storage volume .*$", ":", VOLUMES),
             Put("suites/incremental_copy.sh", r"^ *(! )?lxc storage volume .*$", ":", VOLUMES),
         ),
-        debian_client=True,
     ),
     Run(
         "init",
