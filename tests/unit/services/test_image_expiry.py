@@ -15,6 +15,7 @@ from azekura.model.image import NEVER
 from azekura.services.depot import Depot
 from azekura.services.images.expiry import expire_images, is_expired
 from azekura.services.images.removal import collect_deleted, delete_image, undelete_image
+from azekura.services.instances.records import remove_record
 from azekura.services.settings import Settings
 
 DAY = timedelta(days=1)
@@ -92,12 +93,29 @@ def test_a_grace_time_of_zero_collects_at_once(depot: Depot, clock: TurnableCloc
     assert list(depot.blobs.list()) == []
 
 
-def test_a_file_that_an_instance_stands_on_outlives_its_image(depot: Depot, clock: TurnableClock) -> None:
+def test_an_image_that_an_instance_stands_on_can_be_brought_back_as_long_as_it_does(
+    depot: Depot, clock: TurnableClock
+) -> None:
+    image = put_image(depot, b"metadata", b"rootfs")
+    instance = put_instance(depot, "c1", image)
+    delete_image(depot, image.fingerprint)
+    clock.turn(days=30)
+    assert collect_deleted(depot) == []
+    assert undelete_image(depot, image.fingerprint.value).fingerprint == image.fingerprint
+    delete_image(depot, image.fingerprint)
+    clock.turn(days=30)
+    with depot.catalog.write() as tx:
+        remove_record(tx, instance)
+    assert [one.fingerprint for one in collect_deleted(depot)] == [image.fingerprint]
+    assert list(depot.blobs.list()) == []
+
+
+def test_a_file_that_an_instance_stands_on_outlives_an_image_that_is_purged(depot: Depot, clock: TurnableClock) -> None:
     image = put_image(depot, b"metadata", b"rootfs")
     put_instance(depot, "c1", image)
     delete_image(depot, image.fingerprint)
-    clock.turn(days=30)
-    collect_deleted(depot)
+    clock.turn(seconds=1)
+    collect_deleted(depot, also=[image.fingerprint])
     assert [blob.sha256 for blob in depot.blobs.list()] == [image.files.all[-1].sha256]
 
 

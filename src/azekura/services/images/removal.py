@@ -15,7 +15,7 @@ from azekura.services.settings import Settings
 
 
 def delete_image(depot: Depot, fingerprint: Fingerprint) -> None:
-    """Take an image out of sight. It can be brought back until the grace time is over.
+    """Take an image out of sight. It can be brought back until the grace time is over and no instance stands on it.
 
     Raises:
         NotFound: no such image.
@@ -67,10 +67,13 @@ def grace(depot: Depot) -> timedelta:
 
 
 def collect_deleted(depot: Depot, *, also: Collection[Fingerprint] = ()) -> list[Image]:
-    """Purge deleted images whose grace time is over, and those of ``also`` before that; then their blobs."""
+    """Purge deleted images whose grace time is over, and those of ``also`` before that; then their blobs.
+
+    One whose rootfs an instance holds isn't due: only its row and metadata would go, and with them the way back.
+    """
     before = depot.clock() - grace(depot)
     with depot.catalog.write() as tx:
-        due = tx.images.deleted_before(before)
+        due = [image for image in tx.images.deleted_before(before) if not _is_stood_on(tx, image)]
         if also:
             known = {image.fingerprint for image in due}
             due += [
@@ -80,6 +83,10 @@ def collect_deleted(depot: Depot, *, also: Collection[Fingerprint] = ()) -> list
             purge_image(tx, image)
     collect_blobs(depot)
     return due
+
+
+def _is_stood_on(tx: Transaction, image: Image) -> bool:
+    return any(held.kind == "instance" for file in image.files.all for held in tx.blobs.references(file.sha256))
 
 
 def collect_blobs(depot: Depot) -> int:
