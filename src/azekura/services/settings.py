@@ -114,7 +114,12 @@ SETTINGS = {
         Setting("images.default_architecture", "", "Architecture assumed where none is said", _architecture),
         Setting("images.remote_cache_expiry", "10", "Days an unused cached image is kept; 0: for ever", _span),
         Setting("images.allowed_servers", "", "Hosts images may come from, patterns; empty: any", _any),
-        Setting("images.undelete_hours", "24", "Hours in which a deleted image can be brought back", _span),
+        Setting(
+            "images.undelete_hours",
+            "24",
+            "Hours in which a deleted image can be brought back; one that an instance stands on can be as long as it does",
+            _span,
+        ),
         Setting("images.serve_simplestreams", "true", "Offer public images over simplestreams too", _boolean),
         Setting("images.size_limit", "", "Largest image accepted, in bytes; empty: no limit", _bytes),
         Setting(
