@@ -117,7 +117,7 @@ SETTINGS = {
         Setting(
             "images.undelete_hours",
             "24",
-            "Hours in which a deleted image can be brought back; one that an instance stands on can be as long as it does",
+            "Hours in which a deleted image can be brought back; with an instance on it: always",
             _span,
         ),
         Setting("images.serve_simplestreams", "true", "Offer public images over simplestreams too", _boolean),
