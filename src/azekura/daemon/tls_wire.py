@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from asyncio import AbstractEventLoop, Future
 from typing import Any, Self
 
 from OpenSSL._util import ffi
 
 from azekura.daemon.tls_engine import RECORDS, Session
+
+UNSENT = 64 * 1024
+"""Bytes that may wait in the kernel for a client's window to open. Its own limit is mebibytes: a crowd of slow clients
+would fill theirs at once, while all others wait, and wake us for every few bytes that they read."""
 
 _LOOK = 2.0  # seconds between two looks at whether the connection is still there
 
@@ -29,7 +34,9 @@ class TlsWire:
         self._transport = transport
         self._session = session
         # a descriptor of our own: asyncio may close its own at any time, and the number might soon be another file's
-        self._socket = os.dup(transport.get_extra_info("socket").fileno())
+        connection = transport.get_extra_info("socket")
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
+        self._socket = os.dup(connection.fileno())
         self._rest: memoryview = memoryview(b"")
         self._whole = False
         session.lent = True

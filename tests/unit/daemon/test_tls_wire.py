@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import socket
 import ssl
 import struct
+import sys
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -16,9 +18,10 @@ from tests.fakes.tls_identity import Identity, make_identity
 
 from azekura.client.tls import client_context
 from azekura.daemon.tls_engine import RECORDS, AnyClientContext
-from azekura.daemon.tls_wire import TlsWire
+from azekura.daemon.tls_wire import UNSENT, TlsWire
 
 BODY = os.urandom(9_000_001)
+SIOCOUTQNSD = 0x894B  # bytes in the send queue that were not sent yet (tcp(7))
 
 Served = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 Asking = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -95,6 +98,27 @@ def test_a_slow_reader_gets_the_same_bytes(identity: Identity) -> None:
         assert got[: len(BODY)] == BODY
 
     assert run(identity, send_body, asking) == []
+
+
+def test_little_waits_in_the_kernel_for_a_client_that_does_not_read(identity: Identity) -> None:
+    unsent = []
+
+    async def served(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        source = ffi.from_buffer(bytes(RECORDS))
+        with taken(writer) as wire:
+            while wire.put(source, 0, RECORDS):
+                await asyncio.sleep(0)
+            connection = writer.get_extra_info("socket")
+            unsent.append(int.from_bytes(fcntl.ioctl(connection.fileno(), SIOCOUTQNSD, bytes(4)), sys.byteorder))
+
+    async def asking(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        while not unsent:
+            await asyncio.sleep(0.01)
+        writer.transport.abort()
+
+    run(identity, served, asking)
+    assert 0 < unsent[0] <= UNSENT + 2 * RECORDS
 
 
 def test_requests_that_come_meanwhile_are_read_and_do_no_harm(identity: Identity) -> None:
