@@ -433,7 +433,11 @@ def test_not_executable_and_not_found_are_told_apart(machine: Machine) -> None:
 
 
 def test_command_wears_what_init_wears(machine: Machine) -> None:
-    machine.start()
+    inherited = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as in the daemon, which handles it; nohup ignores it
+    try:
+        machine.start()
+    finally:
+        signal.signal(signal.SIGHUP, inherited)
     keys = ("CapBnd", "CapEff", "CapAmb", "CapInh", "Seccomp", "NoNewPrivs", "SigBlk", "SigIgn")
 
     def wanted(text: str) -> dict[str, str]:
