@@ -433,11 +433,14 @@ def test_not_executable_and_not_found_are_told_apart(machine: Machine) -> None:
 
 
 def test_command_wears_what_init_wears(machine: Machine) -> None:
-    inherited = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as in the daemon, which handles it; nohup ignores it
+    # as in the daemon, which handles them: a test run in the background, or under nohup, was started with them ignored
+    numbers = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
+    inherited = [signal.signal(number, signal.SIG_DFL) for number in numbers]
     try:
         machine.start()
     finally:
-        signal.signal(signal.SIGHUP, inherited)
+        for number, handler in zip(numbers, inherited, strict=True):
+            signal.signal(number, handler)
     keys = ("CapBnd", "CapEff", "CapAmb", "CapInh", "Seccomp", "NoNewPrivs", "SigBlk", "SigIgn")
 
     def wanted(text: str) -> dict[str, str]:
