@@ -247,6 +247,13 @@ _rootfs(
 )
 _rootfs("inner-dot-dot", "zip-slip", "leads outside", _named(lambda prefix, _: prefix + b"etc/../../../x"))
 _unified("dot-dot-at-the-top", "zip-slip", "leads outside", image(file(b"../canary/evil", b"evil")))
+_unified("absolute-name", "zip-slip", "absolute name", lambda place: image(file(canary(place) + b"/evil", b"evil")))
+_split(
+    "split-absolute-name",
+    "zip-slip",
+    "absolute name",
+    lambda place: tarball(*rootfs_parts(b"./"), file(canary(place) + b"/evil")),
+)
 _rootfs(
     "slash-in-a-name",
     "zip-slip",
@@ -320,7 +327,7 @@ _rootfs(
 _rootfs(
     "hard-link-to-outside",
     "CVE-2026-66898",
-    "The hard link",
+    "absolute name",
     lambda prefix, place: [hardlink(prefix + b"h", canary(place) + b"/precious"), file(prefix + b"h", b"evil")],
 )
 _rootfs(

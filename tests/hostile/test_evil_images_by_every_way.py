@@ -29,6 +29,7 @@ CHOSEN = (
     "template-is-a-hard-link",
     "rootfs-becomes-a-symlink",
     "backup-yaml-is-a-symlink",
+    "absolute-name",
     "unified-through-an-absolute-symlink",
     "unified-whiteout",
     "yaml-billion-laughs",

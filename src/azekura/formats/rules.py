@@ -16,14 +16,14 @@ _KEPT = ("user.", "security.capability", "system.posix_acl_access", "system.posi
 def clean_path(name: bytes, limits: Limits) -> bytes:
     """``name`` of an archive as a path: ``./a//b/`` is ``a/b``, ``./`` is empty (the root).
 
-    ``/a`` is ``a``, as for tar and so for LXD, whose own test image has such a name: it is below the image's root.
-
     Raises:
-        InvalidRequest: a ``..`` part, a NUL, or nothing.
+        InvalidRequest: absolute, a ``..`` part, a NUL, or nothing.
         TooLarge: longer than Linux allows.
     """
     if not name:
         raise InvalidRequest("The archive has an entry without a name")
+    if name[0] == 0x2F:
+        raise InvalidRequest(f'The archive has an absolute name: "{shown(name)}"')
     if b"\0" in name:
         raise InvalidRequest(f'The archive has a name with a NUL in it: "{shown(name)}"')
     if len(name) > limits.path_bytes:

@@ -155,23 +155,15 @@ def test_all_faults_can_be_collected_instead_of_the_first() -> None:
 
 @pytest.mark.parametrize(
     ("name", "path"),
-    [
-        (b"./", b""),
-        (b".", b""),
-        (b"a/b/", b"a/b"),
-        (b"./a//./b", b"a/b"),
-        (b"...", b"..."),
-        (b"\xff", b"\xff"),
-        (b"/a", b"a"),
-        (b"//a/", b"a"),
-        (b"/", b""),
-    ],
+    [(b"./", b""), (b".", b""), (b"a/b/", b"a/b"), (b"./a//./b", b"a/b"), (b"...", b"..."), (b"\xff", b"\xff")],
 )
 def test_names_become_clean_paths(name: bytes, path: bytes) -> None:
     assert clean_path(name, Limits()) == path
 
 
-@pytest.mark.parametrize("name", [b"", b"/..", b"..", b"a/..", b"./../a", b"a/../b", b"a\0b", b"x" * 256, b"x/" * 2100])
+@pytest.mark.parametrize(
+    "name", [b"", b"/a", b"//a", b"/rootfs/a", b"..", b"a/..", b"./../a", b"a/../b", b"a\0b", b"x" * 256, b"x/" * 2100]
+)
 def test_names_that_lead_elsewhere_are_refused(name: bytes) -> None:
     with pytest.raises((InvalidRequest, TooLarge)):
         clean_path(name, Limits())
