@@ -49,7 +49,7 @@ def refresh_image(depot: Depot, image: Image, running: Running, *, manual: bool)
     """Take in what the image's source offers now. True when that is another image than this one.
 
     Aliases move in one step; public flag, profiles and last use are kept; the old image stays while it is pinned, and
-    else goes (it can be brought back for a while). The tree that an instance stands on stays without its image.
+    else goes: it can be brought back for a while, and as long as an instance stands on it.
 
     Raises:
         NotFound: the image has no source, in LXD's words; else as :func:`download_image`.
