@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from azekura.errors import InvalidRequest
 from azekura.model.image import NEVER
+from azekura.model.lifespan import end_of
 from azekura.templates.go_time import render
 
-_SPAN = re.compile(r"(\d{1,6})([MHdwmy])", re.ASCII)
 _DATE = re.compile(r"""\{\{\s*creation_date\s*\|\s*date\s*:\s*(?:'([^'{}]*)'|"([^"{}]*)")\s*\}\}""")
 _NAMES = {
     "@hourly": "0 * * * *",
@@ -33,40 +33,13 @@ DEFAULT_PATTERN = "snap%d"
 
 
 def expiry(text: str, start: datetime) -> datetime:
-    """When a snapshot of ``start`` ends; NEVER for no text.
+    """When a snapshot of ``start`` ends; NEVER for no text, or spans of nothing.
 
     Raises:
         InvalidRequest: not such spans, in LXD's words.
     """
-    end = start
-    for word in text.split():
-        match = _SPAN.fullmatch(word)
-        if match is None:
-            raise InvalidRequest("Invalid expiry expression")
-        number = int(match[1])
-        try:
-            match match[2]:
-                case "M":
-                    end += timedelta(minutes=number)
-                case "H":
-                    end += timedelta(hours=number)
-                case "d":
-                    end += timedelta(days=number)
-                case "w":
-                    end += timedelta(weeks=number)
-                case "m":
-                    end = _months_later(end, number)
-                case _:
-                    end = _months_later(end, 12 * number)
-        except (OverflowError, ValueError) as exc:
-            raise InvalidRequest("Invalid expiry expression") from exc
-    return end if end != start else NEVER
-
-
-def _months_later(moment: datetime, months: int) -> datetime:
-    """As Go counts: the 31st of a month of 30 days is the 1st of the next."""
-    year, month = divmod(moment.year * 12 + moment.month - 1 + months, 12)
-    return moment.replace(year=year, month=month + 1, day=1) + timedelta(days=moment.day - 1)
+    end = end_of(text, start)
+    return NEVER if end is None or end == start else end
 
 
 def snapshot_name(pattern: str, now: datetime, taken: Iterable[str]) -> str:
